@@ -1,0 +1,1 @@
+//! How Reveille works, with links that the compiler checks.

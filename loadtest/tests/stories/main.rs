@@ -1,0 +1,1 @@
+//! Stories: tests of the whole, one file a story.

@@ -1,0 +1,1 @@
+//! Campaigns: what shall be so, for whom, when, how fast, and when to stop.

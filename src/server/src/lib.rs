@@ -1,0 +1,1 @@
+//! Everything of Reveille that touches the world.

@@ -1,0 +1,1 @@
+//! The server's half of an OMA DM session, as plain data.

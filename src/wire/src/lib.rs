@@ -1,0 +1,18 @@
+//! Bytes and vocabulary of OMA DM: what devices and servers say to each other, and its two spellings.
+//!
+//! Nothing here does I/O, reads a clock or throws dice. The map:
+//!
+//! | module | about |
+//! | --- | --- |
+//! | [`message`] | the SyncML DM message as types: header, commands, statuses, results |
+//! | [`ids`], [`status`], [`alert`], [`meta`] | its small vocabulary |
+//! | [`xml`], [`wbxml`] | the two encodings, both directions, bounded |
+//! | [`uri`], [`value`] | addresses in a device's tree; values and their canonical comparison |
+//! | [`digest`] | Basic and MD5 credentials |
+//! | [`notification`], [`wap_push`] | package #0 and the push message that carries it |
+
+pub mod alert;
+pub mod ids;
+pub mod message;
+pub mod meta;
+pub mod status;

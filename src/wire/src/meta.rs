@@ -1,0 +1,91 @@
+//! Meta information: the format, type and size of data, and what a side can take (namespace `syncml:metinf`).
+
+use crate::message::Element;
+use std::fmt;
+
+/// The children of a `Meta` element. All may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Meta {
+    pub format: Option<Format>,
+    /// A MIME type, an authentication type or the type of a generic alert, as written.
+    pub media_type: Option<String>,
+    /// Importance of a generic alert, as written.
+    pub mark: Option<String>,
+    /// Octets of the whole object as transported; only in the first part of a large object.
+    pub size: Option<u64>,
+    /// Base64 text, exactly as written; decoded by [`crate::digest`].
+    pub next_nonce: Option<String>,
+    pub version: Option<String>,
+    /// The largest message that the sender takes, in octets.
+    pub max_msg_size: Option<u64>,
+    /// The largest object that the sender takes, in octets.
+    pub max_obj_size: Option<u64>,
+    pub emi: Option<String>,
+    /// Children without a field here, kept so that they survive a round trip.
+    pub other: Vec<Element>,
+}
+
+impl Meta {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub fn with_format(format: Format) -> Self {
+        Self { format: Some(format), ..Self::default() }
+    }
+}
+
+macro_rules! formats {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// How `Data` is to be read (`Format`). Absent means [`Format::Chr`].
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        pub enum Format {
+            $($(#[doc = $doc])+ $name,)+
+            /// A format without a row in the table; read as text.
+            Other(String),
+        }
+
+        impl Format {
+            /// Reads a format name, case aside.
+            pub fn from_name(name: &str) -> Self {
+                $(if name.eq_ignore_ascii_case($text) { return Self::$name; })+
+                Self::Other(name.to_owned())
+            }
+
+            pub fn name(&self) -> &str {
+                match self { $(Self::$name => $text,)+ Self::Other(name) => name }
+            }
+        }
+    };
+}
+
+formats! {
+    /// Base64 text of octets.
+    B64 = "b64",
+    /// Raw octets (WBXML), or their base64 text (XML).
+    Bin = "bin",
+    /// `true` or `false`.
+    Bool = "bool",
+    /// Text.
+    Chr = "chr",
+    /// A decimal integer.
+    Int = "int",
+    /// An interior node.
+    Node = "node",
+    /// No value.
+    Null = "null",
+    /// An XML document.
+    Xml = "xml",
+    /// An ISO 8601 date.
+    Date = "date",
+    /// An ISO 8601 time.
+    Time = "time",
+    /// A floating point number.
+    Float = "float",
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
