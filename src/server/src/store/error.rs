@@ -1,0 +1,36 @@
+//! What can go wrong in the store, seen from above.
+
+use std::error::Error;
+
+/// Why a call of the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The caller asked for more than a limit allows; nothing was done. A fault in the caller.
+    #[error("{what}: {is}, where at most {most} are taken")]
+    TooMuch { what: &'static str, is: usize, most: usize },
+    /// The caller asked for what does not exist or makes no sense; nothing was done. A fault in the caller.
+    #[error("{0}")]
+    Refused(&'static str),
+    /// A write to disk failed earlier, so what is on disk is no longer known. The process must end and start again;
+    /// recovery then brings back exactly what was acknowledged.
+    #[error("the store failed and must be opened again: {0}")]
+    Poisoned(String),
+    /// The store was told to stop while the call waited.
+    #[error("the store is closing")]
+    Closing,
+    /// What was read is not what this program, or the one before it, writes.
+    #[error("a stored {0} cannot be read")]
+    Corrupt(&'static str),
+    /// The backend failed or could not be reached. A commit may or may not have happened.
+    #[error("the store failed while it {doing}")]
+    Backend { doing: &'static str, source: Box<dyn Error + Send + Sync> },
+}
+
+impl StoreError {
+    /// A backend's failure, with what was being done.
+    pub(super) fn while_it(
+        doing: &'static str,
+    ) -> impl FnOnce(Box<dyn Error + Send + Sync>) -> Self {
+        move |source| Self::Backend { doing, source }
+    }
+}
