@@ -1,0 +1,200 @@
+//! What a message leads to: the session as it is now, the reply, jobs that ended, and news for whoever records them.
+
+use crate::{Facts, JobRef, Session, Verb};
+use serde::{Deserialize, Serialize};
+use wire::{alert::AlertCode, digest::Nonce, message::Message, status::StatusCode};
+
+/// Answer to the first message of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Opening {
+    /// A challenge, or a refusal. Nothing may be stored (invariant 6).
+    Refused {
+        reply: Message,
+    },
+    Opened(Step),
+}
+
+/// What one message leads to. Store first, answer second.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    pub session: Session,
+    pub reply: Message,
+    pub ends: Vec<JobEnd>,
+    /// In the order in which they happened.
+    pub news: Vec<News>,
+}
+
+/// What happened, besides jobs ending.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// The device has proven itself: once, with the first message that does.
+    Authenticated,
+    /// The message proved nothing. The session has not moved, and nothing of this step may be stored; only the reply
+    /// is sent. The only news of its step.
+    Refused,
+    /// `next_nonce` was given to the device: its next digest may be made with it.
+    NonceIssued(Nonce),
+    /// The device gave a nonce for the server's next digest.
+    ServerNonce(Nonce),
+    /// The device does not accept the server's credentials.
+    ServerRefused,
+    /// What the device says of itself; again whenever it says more.
+    Facts(Facts),
+    Started(JobRef),
+    /// The reply asks the user.
+    Asked(JobRef),
+    /// The reply carries the job's first write.
+    WriteSent(JobRef),
+    /// The reply reads back what was written.
+    Proving(JobRef),
+    /// So many messages of the device were never seen.
+    Gap(u32),
+    /// The device, or its user, ended the session (alert 1223).
+    Abort,
+    /// The device reports something.
+    Event(Event),
+    /// The session is over; the reply is the last.
+    Over(End),
+}
+
+/// A client event or a generic alert. Every text at most [`Event::LONGEST`] octets; cut there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// 1224 or 1226.
+    pub code: AlertCode,
+    pub correlator: Option<String>,
+    /// The node that it is about.
+    pub source: Option<String>,
+    /// `Meta/Type`, which says what it means.
+    pub kind: Option<String>,
+    pub mark: Option<String>,
+    pub data: Option<String>,
+}
+
+/// Why a session is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum End {
+    /// Nothing is left to do.
+    Complete,
+    /// The device ended it.
+    Aborted,
+    /// One side could not prove itself, or the conversation led nowhere.
+    GaveUp,
+    /// The settings of the running job are not what they were when it began.
+    RenderingChanged,
+}
+
+/// How a job ended, and what was learnt on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobEnd {
+    pub job: JobRef,
+    pub outcome: Outcome,
+    /// One for each setting that was sent to the device, at most [`JobEnd::MOST_COMMANDS`] (R6).
+    pub commands: Vec<CommandReport>,
+    /// Canonical address and value of what was read, never of secret settings; at most [`JobEnd::MOST_READ`] values and
+    /// [`JobEnd::READ_OCTETS`] octets. Of what an earlier message than the last brought, the oldest
+    /// values that fit into the session.
+    pub read: Vec<(String, String)>,
+}
+
+/// How a job ended in this session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Applied,
+    Unchanged,
+    Declined,
+    NoAnswer,
+    Failed(Failure),
+    /// Written, but the proof failed.
+    Broken(Failure),
+    NotApplicable(String),
+    Refused {
+        uri: String,
+        why: String,
+    },
+    Superseded,
+}
+
+/// Where and how a job failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{phase}: {uri}: {why}")]
+pub struct Failure {
+    pub uri: String,
+    /// What the device said, when it said something.
+    pub status: Option<StatusCode>,
+    pub phase: Phase,
+    #[source]
+    pub why: Why,
+}
+
+/// The phases of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Phase {
+    Query,
+    Ask,
+    Write,
+    Prove,
+}
+
+impl Phase {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Ask => "ask",
+            Self::Write => "write",
+            Self::Prove => "prove",
+        }
+    }
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Why {
+    #[error("the device refused the command")]
+    Status,
+    #[error("the device gave no status for the command")]
+    NoStatus,
+    #[error("the device gave no value for the node")]
+    NoValue,
+    #[error("the node does not hold what was written")]
+    Differs,
+    #[error("the command alone is larger than the messages that the device takes")]
+    TooLarge,
+    #[error("the encoding of the device cannot carry the value")]
+    Unwritable,
+    #[error("the values that the templates need are more than a session keeps")]
+    TooMuchRead,
+    #[error("the job has more settings than a session keeps")]
+    TooManySettings,
+    #[error("the device could not undo the commands of a failed Atomic")]
+    NotRolledBack,
+}
+
+/// What became of one setting's command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandReport {
+    pub verb: Verb,
+    pub uri: String,
+    /// The last status of it; `None` when the device gave none.
+    pub status: Option<StatusCode>,
+}
+
+impl JobEnd {
+    /// The most command reports.
+    pub const MOST_COMMANDS: usize = 32;
+    /// The most values read.
+    pub const MOST_READ: usize = 64;
+    /// The most octets of values read, addresses included.
+    pub const READ_OCTETS: usize = 4096;
+}
+
+impl Event {
+    /// The longest text of an event, in octets.
+    pub const LONGEST: usize = 1024;
+}
