@@ -33,7 +33,9 @@ impl SessionId {
     /// the octets on little-endian machines) the hexadecimal value with its two octets exchanged.
     pub fn answers_notification(&self, sid: u16) -> bool {
         let hexadecimal = u16::from_str_radix(&self.0, 16).ok();
-        hexadecimal == Some(sid) || self.0.parse() == Ok(sid) || hexadecimal == Some(sid.swap_bytes())
+        hexadecimal == Some(sid)
+            || self.0.parse() == Ok(sid)
+            || hexadecimal == Some(sid.swap_bytes())
     }
 }
 

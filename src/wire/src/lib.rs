@@ -12,7 +12,17 @@
 //! | [`notification`], [`wap_push`] | package #0 and the push message that carries it |
 
 pub mod alert;
+pub mod digest;
+mod encoding;
 pub mod ids;
 pub mod message;
 pub mod meta;
+pub mod notification;
 pub mod status;
+pub mod uri;
+pub mod value;
+pub mod wap_push;
+pub mod wbxml;
+pub mod xml;
+
+pub use encoding::{Encoding, Limits, MediaType, ReadError, WriteError};

@@ -142,7 +142,11 @@ impl Command {
     /// The id of the command; `None` when it came without a usable one.
     pub fn id(&self) -> Option<&CmdId> {
         match self {
-            Self::Add(edit) | Self::Replace(edit) | Self::Delete(edit) | Self::Copy(edit) | Self::Get(edit) => edit.id.as_ref(),
+            Self::Add(edit)
+            | Self::Replace(edit)
+            | Self::Delete(edit)
+            | Self::Copy(edit)
+            | Self::Get(edit) => edit.id.as_ref(),
             Self::Exec(exec) => exec.id.as_ref(),
             Self::Alert(alert) => alert.id.as_ref(),
             Self::Atomic(block) | Self::Sequence(block) => block.id.as_ref(),

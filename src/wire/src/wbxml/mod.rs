@@ -1,0 +1,15 @@
+//! WBXML.
+use crate::{
+    encoding::{Limits, ReadError, WriteError},
+    message::{Command, Message},
+};
+
+pub(crate) fn read(_octets: &[u8], _limits: &Limits) -> Result<Message, ReadError> {
+    Err(ReadError::Root)
+}
+pub(crate) fn write(_message: &Message) -> Result<Vec<u8>, WriteError> {
+    Err(WriteError::TooDeep(0))
+}
+pub(crate) fn command_octets(_command: &Command) -> Result<usize, WriteError> {
+    Err(WriteError::TooDeep(0))
+}
