@@ -1,0 +1,408 @@
+//! Every setting, in one struct: read once, whole, before any socket opens.
+//!
+//! One TOML file with environment variables over it; each key has a default that is right for a single node, and its
+//! line in `deploy/reveille.toml`. [`read`] finds mistakes of form, [`check`] mistakes of meaning; both name the key,
+//! its line and what to do.
+
+mod check;
+mod read;
+mod values;
+
+pub use read::{ConfigError, Problem};
+pub use values::{Network, Secret};
+
+use campaign::scope::Scope;
+use serde::Deserialize;
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+use values::{duration, octets};
+
+/// All settings.
+///
+/// [`Config::default`] is a working single node: embedded store in `./reveille-data`, devices on 127.0.0.1:8080, the
+/// admin interface on 127.0.0.1:8081, one authority `operator`, one route `udp`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub store: Store,
+    pub vault: Vault,
+    /// Ways to reach devices; empty means one `udp` route.
+    #[serde(rename = "route")]
+    pub routes: Vec<Route>,
+    /// Who may manage what; empty means the authority `operator` with the whole tree but `./User`.
+    #[serde(rename = "authority")]
+    pub authorities: Vec<Authority>,
+    pub http: Http,
+    pub session: Session,
+    pub dispatch: Dispatch,
+    pub retention: Retention,
+    pub telemetry: Telemetry,
+}
+
+/// Where rows, queues, counters and events live.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Store {
+    /// On this machine's disk, for one process.
+    Embedded {
+        #[serde(default = "values::store_path")]
+        path: PathBuf,
+        /// Memory for blocks read from disk: the part of the server's memory that grows with the store.
+        #[serde(default = "values::store_cache", deserialize_with = "octets")]
+        cache: usize,
+    },
+    /// In a Redis server, for any number of processes.
+    Redis {
+        /// `redis://user:password@host:6379/0`
+        #[serde(default)]
+        url: Option<Secret>,
+        /// A file that holds the URL instead.
+        #[serde(default)]
+        url_file: Option<PathBuf>,
+    },
+}
+
+/// The keys that secrets are sealed with.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Vault {
+    /// Absent: `vault.key` in the directory of the embedded store, made at the first start.
+    pub key_file: Option<PathBuf>,
+}
+
+/// A way to reach devices.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Route {
+    /// WAP push in datagrams, straight to the address of the device.
+    Udp {
+        /// 1 to 32 of a-z, 0-9, '_', '-'.
+        name: String,
+        /// Notifications a second.
+        #[serde(default = "values::per_second")]
+        per_second: u32,
+        /// The local address to send from.
+        #[serde(default = "values::udp_bind")]
+        bind: SocketAddr,
+        /// The port of a device whose address names none.
+        #[serde(default = "values::wap_push_port")]
+        port: u16,
+    },
+}
+
+/// A management authority: a tenant with its own identity, its own part of the devices' trees, its own way in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authority {
+    /// 1 to 64 of a-z, 0-9, '_', '-'; the path of its sessions is `/dm/{name}`.
+    pub name: String,
+    /// What devices know this server by; unique, at most 23 octets.
+    pub server_id: String,
+    /// The `Source` of our messages and the base of `RespURI`; absent: `http.devices.public_url` and `/dm/{name}`.
+    #[serde(default)]
+    pub url: String,
+    #[serde(default)]
+    pub integrity: Integrity,
+    /// With integrity `none`: the networks that its devices come from. Loopback is always among them.
+    #[serde(default)]
+    pub networks: Vec<Network>,
+    /// What it may do, and where in the tree.
+    #[serde(default)]
+    pub scopes: Vec<ScopeRule>,
+    /// Subtrees that belong to the user: never written, whatever the scopes say.
+    #[serde(default = "values::user_owned")]
+    pub user_owned: Vec<String>,
+    /// `scopes` and `user_owned`, compiled.
+    #[serde(skip)]
+    pub scope: Arc<Scope>,
+}
+
+/// How an authority's traffic is protected (D13).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Integrity {
+    #[default]
+    Tls,
+    Hmac,
+    /// By nothing: for loopback, or for networks that are protected otherwise and are named.
+    None,
+}
+
+/// One part of an authority's scope.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeRule {
+    /// A node and everything below it; a segment `*` stands for any one segment.
+    pub uri: String,
+    pub rights: Vec<Right>,
+}
+
+/// What may be done with a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Right {
+    Read,
+    /// Ensure, replace, add, delete.
+    Write,
+    Exec,
+    /// Properties of nodes.
+    Admin,
+}
+
+/// The two doors.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    pub devices: DevicesDoor,
+    pub admin: AdminDoor,
+}
+
+/// Where devices connect.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DevicesDoor {
+    pub listen: SocketAddr,
+    /// How devices see this listener; absent: `http://` and `listen`.
+    pub public_url: String,
+    /// The largest body of a request. Devices send more than they are told to, so this is several times
+    /// `session.max_msg_size`.
+    #[serde(deserialize_with = "octets")]
+    pub max_body: usize,
+    /// From the first octet of a request to the end of its headers, and between two requests of a connection.
+    #[serde(deserialize_with = "duration")]
+    pub header_wait: Duration,
+    /// From the end of the headers to the end of the body.
+    #[serde(deserialize_with = "duration")]
+    pub body_wait: Duration,
+    /// Open connections; more wait in the backlog.
+    pub max_connections: usize,
+    /// Requests in work at once; more are held.
+    pub max_in_flight: usize,
+    /// How long a request is held for a place before it is answered 503.
+    #[serde(deserialize_with = "duration")]
+    pub hold: Duration,
+    /// How long open requests may take to finish at shutdown.
+    #[serde(deserialize_with = "duration")]
+    pub grace: Duration,
+}
+
+/// Where operators and upstream systems connect.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminDoor {
+    /// Loopback only: there are no tokens yet.
+    pub listen: SocketAddr,
+    #[serde(deserialize_with = "duration")]
+    pub header_wait: Duration,
+    /// From the end of the headers to the answer.
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Duration,
+    pub max_connections: usize,
+    #[serde(deserialize_with = "duration")]
+    pub grace: Duration,
+}
+
+/// How sessions are led.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Session {
+    /// Within a session, how long the device may take to its next message before its job counts the session as lost.
+    #[serde(deserialize_with = "duration")]
+    pub answer_within: Duration,
+    /// How long the row of a session is kept.
+    #[serde(deserialize_with = "duration")]
+    pub life: Duration,
+    /// The `MaxMsgSize` that we announce.
+    #[serde(deserialize_with = "octets")]
+    pub max_msg_size: usize,
+    /// The `MaxObjSize` that we announce.
+    #[serde(deserialize_with = "octets")]
+    pub max_obj_size: usize,
+    /// The largest message for a device that announces no `MaxMsgSize`.
+    #[serde(deserialize_with = "octets")]
+    pub reply_size: usize,
+}
+
+/// How jobs are taken from the queues and devices notified.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Dispatch {
+    /// The pause before the second notification of a job; it doubles with each one, with jitter.
+    #[serde(deserialize_with = "duration")]
+    pub retry_base: Duration,
+    /// The longest pause between two notifications of a job.
+    #[serde(deserialize_with = "duration")]
+    pub retry_cap: Duration,
+    /// How long a claimed job stays hidden from others.
+    #[serde(deserialize_with = "duration")]
+    pub lease: Duration,
+    /// How often an empty queue is looked at.
+    #[serde(deserialize_with = "duration")]
+    pub poll: Duration,
+}
+
+/// How long things are kept that no campaign decides about.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// Events in the log of each shard, for those who watch.
+    #[serde(deserialize_with = "duration")]
+    pub events: Duration,
+    /// What a device said and did in its last sessions, counted from the last one.
+    #[serde(deserialize_with = "duration")]
+    pub history: Duration,
+}
+
+/// What the program says of itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// A filter as of the `tracing` libraries: `info`, or `info,server=debug`.
+    pub log: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For collectors.
+    Json,
+}
+
+impl Config {
+    pub fn authority(&self, name: &str) -> Option<&Authority> {
+        self.authorities.iter().find(|authority| authority.name == name)
+    }
+
+    pub fn route(&self, name: &str) -> Option<&Route> {
+        self.routes.iter().find(|route| route.name() == name)
+    }
+
+    /// Where the key file is: as configured, or beside the embedded store.
+    pub fn key_file(&self) -> Option<PathBuf> {
+        match (&self.vault.key_file, &self.store) {
+            (Some(file), _) => Some(file.clone()),
+            (None, Store::Embedded { path, .. }) => Some(path.join("vault.key")),
+            (None, Store::Redis { .. }) => None,
+        }
+    }
+}
+
+impl Route {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Udp { name, .. } => name,
+        }
+    }
+
+    pub fn per_second(&self) -> u32 {
+        match self {
+            Self::Udp { per_second, .. } => *per_second,
+        }
+    }
+}
+
+impl Authority {
+    /// Whether traffic from `peer` is protected as this authority asks (D13).
+    pub fn admits(&self, peer: IpAddr) -> bool {
+        match self.integrity {
+            Integrity::None => peer.to_canonical().is_loopback() || self.networks.iter().any(|net| net.contains(peer)),
+            // Neither is built: `check` lets no such authority through.
+            Integrity::Tls | Integrity::Hmac => false,
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let mut config = Self {
+            store: Store::default(),
+            vault: Vault::default(),
+            routes: Vec::new(),
+            authorities: Vec::new(),
+            http: Http::default(),
+            session: Session::default(),
+            dispatch: Dispatch::default(),
+            retention: Retention::default(),
+            telemetry: Telemetry::default(),
+        };
+        config.fill_in();
+        config
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::Embedded { path: values::store_path(), cache: values::store_cache() }
+    }
+}
+
+impl Default for DevicesDoor {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
+            max_body: 256 * 1024,
+            header_wait: Duration::from_secs(15),
+            body_wait: Duration::from_secs(30),
+            max_connections: 8_192,
+            max_in_flight: 1_024,
+            hold: Duration::from_secs(5),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for AdminDoor {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            header_wait: Duration::from_secs(15),
+            timeout: Duration::from_secs(30),
+            max_connections: 256,
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            answer_within: Duration::from_secs(60),
+            life: Duration::from_secs(30 * 60),
+            max_msg_size: 64 * 1024,
+            max_obj_size: 256 * 1024,
+            reply_size: 16 * 1024,
+        }
+    }
+}
+
+impl Default for Dispatch {
+    fn default() -> Self {
+        Self {
+            retry_base: Duration::from_secs(60),
+            retry_cap: Duration::from_secs(60 * 60),
+            lease: Duration::from_secs(30),
+            poll: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { events: Duration::from_secs(60 * 60), history: Duration::from_secs(30 * 24 * 60 * 60) }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { log: "info".into(), format: LogFormat::Text }
+    }
+}

@@ -1,0 +1,420 @@
+//! What the settings mean together: gaps filled in, then every contradiction found, all at once.
+
+use super::{Authority, Config, Integrity, Right, Route, ScopeRule, Store, read::Finding, values};
+use std::{collections::BTreeSet, ops::RangeInclusive};
+
+/// The longest `server_id`, in octets (D11): it must fit the smallest notification.
+const LONGEST_SERVER_ID: usize = 23;
+
+/// Between these stands every size of a message or a body.
+const SIZES: RangeInclusive<usize> = 2 * 1024..=64 * 1024 * 1024;
+
+impl Config {
+    /// Gives what is absent its default, where that default depends on other settings.
+    pub(super) fn fill_in(&mut self) {
+        if self.http.devices.public_url.is_empty() {
+            self.http.devices.public_url = format!("http://{}", self.http.devices.listen);
+        }
+        if self.routes.is_empty() {
+            self.routes.push(Route::Udp {
+                name: "udp".into(),
+                per_second: values::per_second(),
+                bind: values::udp_bind(),
+                port: values::wap_push_port(),
+            });
+        }
+        if self.authorities.is_empty() {
+            self.authorities.push(Authority {
+                name: "operator".into(),
+                server_id: "reveille.local".into(),
+                url: String::new(),
+                integrity: Integrity::None,
+                networks: Vec::new(),
+                scopes: vec![ScopeRule {
+                    uri: "./".into(),
+                    rights: vec![Right::Read, Right::Write, Right::Exec],
+                }],
+                user_owned: values::user_owned(),
+                scope: std::sync::Arc::default(),
+            });
+        }
+        let base = self.http.devices.public_url.trim_end_matches('/');
+        for authority in self.authorities.iter_mut().filter(|authority| authority.url.is_empty()) {
+            authority.url = format!("{base}/dm/{}", authority.name);
+        }
+    }
+
+    /// Everything that is wrong, in the order of the sections.
+    pub(super) fn check(&self) -> Vec<Finding> {
+        let mut findings = Findings::default();
+        self.check_store(&mut findings);
+        self.check_routes(&mut findings);
+        for (number, authority) in self.authorities.iter().enumerate() {
+            self.check_authority(number, authority, &mut findings);
+        }
+        self.check_doors(&mut findings);
+        self.check_times_and_sizes(&mut findings);
+        findings.0
+    }
+
+    fn check_store(&self, findings: &mut Findings) {
+        match &self.store {
+            Store::Embedded { path, cache } => {
+                if path.as_os_str().is_empty() {
+                    findings.add("store.path", "is empty", "name a directory");
+                }
+                if *cache < 1024 * 1024 {
+                    findings.add(
+                        "store.cache",
+                        "is less than 1 MiB",
+                        "the store needs some memory; 64 MiB is the default",
+                    );
+                }
+            }
+            Store::Redis { url, url_file } => {
+                if url.is_some() == url_file.is_some() {
+                    findings.add(
+                        "store.url",
+                        "there must be either `url` or `url_file`",
+                        "give exactly one of the two",
+                    );
+                }
+                if self.vault.key_file.is_none() {
+                    findings.add(
+                        "vault.key_file",
+                        "is not given, and with Redis no key is ever made by itself",
+                        "give every process the same key file",
+                    );
+                }
+            }
+        }
+    }
+
+    fn check_routes(&self, findings: &mut Findings) {
+        let mut names = BTreeSet::new();
+        for (number, route) in self.routes.iter().enumerate() {
+            let key = |key: &str| format!("route[{number}].{key}");
+            if !is_name(route.name(), 32) {
+                findings.add(
+                    key("name"),
+                    "is not 1 to 32 of a-z, 0-9, '_', '-'",
+                    "choose another name",
+                );
+            } else if route.name() == crate::rows::PULL {
+                findings.add(
+                    key("name"),
+                    "`pull` is the name of waiting for the device",
+                    "choose another name",
+                );
+            } else if !names.insert(route.name()) {
+                findings.add(
+                    key("name"),
+                    format!("there are two routes `{}`", route.name()),
+                    "give each its own name",
+                );
+            }
+            if route.per_second() == 0 {
+                findings.add(
+                    key("per_second"),
+                    "is 0: nothing would ever be sent",
+                    "take the route out, or give it a limit",
+                );
+            }
+        }
+    }
+
+    fn check_authority(&self, number: usize, authority: &Authority, findings: &mut Findings) {
+        let key = |key: &str| format!("authority[{number}].{key}");
+        let earlier = self.authorities.iter().take(number);
+        if !is_name(&authority.name, 64) {
+            findings.add(
+                key("name"),
+                "is not 1 to 64 of a-z, 0-9, '_', '-'",
+                "choose another name",
+            );
+        } else if earlier.clone().any(|other| other.name == authority.name) {
+            findings.add(
+                key("name"),
+                format!("there are two authorities `{}`", authority.name),
+                "give each its own name",
+            );
+        }
+        let id = &authority.server_id;
+        if id.is_empty() || id.len() > LONGEST_SERVER_ID || id.chars().any(char::is_control) {
+            findings.add(
+                key("server_id"),
+                format!("is not 1 to {LONGEST_SERVER_ID} octets of text"),
+                "choose a shorter one",
+            );
+        } else if earlier.clone().any(|other| other.server_id == *id) {
+            findings.add(
+                key("server_id"),
+                format!("`{id}` belongs to another authority"),
+                "devices tell authorities apart by it: give each its own",
+            );
+        }
+        if !is_url(&authority.url) {
+            findings.add(
+                key("url"),
+                format!("`{}` is not an http or https URL", authority.url),
+                URL_HELP,
+            );
+        }
+        self.check_integrity(number, authority, findings);
+        if authority.scopes.is_empty() {
+            findings.add(
+                key("scopes"),
+                "is empty: this authority could do nothing",
+                "give it a part of the tree",
+            );
+        }
+        for (nth, rule) in authority.scopes.iter().enumerate() {
+            if rule.rights.is_empty() {
+                findings.add(
+                    format!("{}[{nth}].rights", key("scopes")),
+                    "is empty",
+                    "name read, write, exec or admin",
+                );
+            }
+        }
+    }
+
+    fn check_integrity(&self, number: usize, authority: &Authority, findings: &mut Findings) {
+        let key = |key: &str| format!("authority[{number}].{key}");
+        match authority.integrity {
+            Integrity::Tls | Integrity::Hmac => findings.add(
+                key("integrity"),
+                "`tls` and `hmac` are not served by this version",
+                "integrity = \"none\" with `networks` says that the traffic is protected otherwise, by a proxy or a closed network",
+            ),
+            Integrity::None if authority.networks.is_empty() && !self.http.devices.listen.ip().is_loopback() => findings.add(
+                key("networks"),
+                format!("nothing protects the traffic of `{}`, and devices connect at {}", authority.name, self.http.devices.listen),
+                "name the networks that its devices come from, or listen on loopback",
+            ),
+            Integrity::None => {}
+        }
+    }
+
+    fn check_doors(&self, findings: &mut Findings) {
+        let (devices, admin) = (&self.http.devices, &self.http.admin);
+        if !admin.listen.ip().is_loopback() {
+            findings.add(
+                "http.admin.listen",
+                format!("{} is not loopback, and this version knows no tokens: anyone could command the fleet", admin.listen),
+                "listen on 127.0.0.1 or [::1], and let people in through a proxy that knows them",
+            );
+        }
+        if devices.listen == admin.listen && devices.listen.port() != 0 {
+            findings.add(
+                "http.admin.listen",
+                "is where devices connect, too",
+                "give each door its own port",
+            );
+        }
+        if !is_url(&devices.public_url) {
+            findings.add(
+                "http.devices.public_url",
+                format!("`{}` is not an http or https URL", devices.public_url),
+                URL_HELP,
+            );
+        }
+        for (key, count) in [
+            ("http.devices.max_connections", devices.max_connections),
+            ("http.devices.max_in_flight", devices.max_in_flight),
+            ("http.admin.max_connections", admin.max_connections),
+        ] {
+            if !(1..=1_000_000).contains(&count) {
+                findings.add(
+                    key,
+                    "is not between 1 and 1000000",
+                    "think of what memory and file descriptors allow",
+                );
+            }
+        }
+    }
+
+    fn check_times_and_sizes(&self, findings: &mut Findings) {
+        let (session, dispatch) = (&self.session, &self.dispatch);
+        for (key, size) in [
+            ("http.devices.max_body", self.http.devices.max_body),
+            ("session.max_msg_size", session.max_msg_size),
+            ("session.max_obj_size", session.max_obj_size),
+            ("session.reply_size", session.reply_size),
+        ] {
+            if !SIZES.contains(&size) {
+                findings.add(
+                    key,
+                    format!("{size} octets are not between 2 KiB and 64 MiB"),
+                    "choose a size in between",
+                );
+            }
+        }
+        if self.http.devices.max_body < 2 * session.max_msg_size {
+            findings.add(
+                "http.devices.max_body",
+                "is less than twice `session.max_msg_size`",
+                "devices send more than they are told to: raise the one or lower the other",
+            );
+        }
+        if session.life <= session.answer_within {
+            findings.add(
+                "session.life",
+                "is not longer than `session.answer_within`",
+                "a session would be gone before its device is late",
+            );
+        }
+        if dispatch.retry_cap < dispatch.retry_base {
+            findings.add("dispatch.retry_cap", "is shorter than `dispatch.retry_base`", "raise it");
+        }
+        if dispatch.lease <= dispatch.poll {
+            findings.add(
+                "dispatch.lease",
+                "is not longer than `dispatch.poll`",
+                "raise it; 30s is the default",
+            );
+        }
+        if self.telemetry.log.is_empty() {
+            findings.add("telemetry.log", "is empty", "`info` is the default, `off` says nothing");
+        }
+    }
+}
+
+const URL_HELP: &str = "write it as devices shall call it: https://dm.operator.example";
+
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, key: impl Into<String>, what: impl Into<String>, help: &str) {
+        self.0.push(Finding { key: key.into(), what: what.into(), help: help.to_owned() });
+    }
+}
+
+fn is_name(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len())
+        && text.bytes().all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
+/// Scheme and host, no query, no fragment: something that `RespURI` can be made of.
+fn is_url(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    matches!(scheme, "http" | "https")
+        && !rest.is_empty()
+        && !rest.starts_with('/')
+        && text.len() <= 255
+        && rest.bytes().all(|octet| {
+            octet.is_ascii_graphic() && !matches!(octet, b'?' | b'#' | b'"' | b'<' | b'>' | b'@')
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AUTHORITY: &str = r#"
+        [[authority]]
+        name = "operator"
+        server_id = "dm.operator.example"
+        integrity = "none"
+        scopes = [{ uri = "./", rights = ["read", "write"] }]
+    "#;
+
+    fn findings(text: &str) -> Vec<String> {
+        match Config::read("r.toml", text, &[]) {
+            Ok(_) => Vec::new(),
+            Err(super::super::ConfigError::Wrong { problems }) => {
+                problems.into_iter().map(|problem| problem.key).collect()
+            }
+            Err(other) => vec![other.to_string()],
+        }
+    }
+
+    #[test]
+    fn every_contradiction_is_reported_at_once_with_its_place() {
+        let text = "[session]\nlife = \"1s\"\n[dispatch]\nretry_base = \"2h\"\n[http.admin]\nlisten = \"0.0.0.0:8081\"\n";
+        assert_eq!(findings(text), ["http.admin.listen", "session.life", "dispatch.retry_cap"]);
+        let said = Config::read("r.toml", text, &[]).unwrap_err().to_string();
+        assert!(
+            said.contains("r.toml:6: http.admin.listen: 0.0.0.0:8081 is not loopback"),
+            "{said}"
+        );
+        assert!(
+            said.contains("r.toml:3: dispatch.retry_cap"),
+            "an absent key is placed at its table: {said}"
+        );
+    }
+
+    #[test]
+    fn an_authority_without_protection_needs_loopback_or_its_networks() {
+        let open =
+            "[http.devices]\nlisten = \"0.0.0.0:8080\"\npublic_url = \"http://dm.example\"\n";
+        assert_eq!(findings(&format!("{open}{AUTHORITY}")), ["authority[0].networks"]);
+        assert_eq!(
+            findings(&format!("{open}{AUTHORITY}networks = [\"10.0.0.0/8\"]")),
+            Vec::<String>::new()
+        );
+        assert_eq!(findings(AUTHORITY), Vec::<String>::new());
+    }
+
+    #[test]
+    fn protection_that_is_not_served_is_refused_not_ignored() {
+        for integrity in ["tls", "hmac"] {
+            let text = AUTHORITY.replace("\"none\"", &format!("\"{integrity}\""));
+            assert_eq!(findings(&text), ["authority[0].integrity"]);
+        }
+        let silent = AUTHORITY.replace("integrity = \"none\"", "");
+        assert_eq!(findings(&silent), ["authority[0].integrity"], "the default is protection");
+    }
+
+    #[test]
+    fn two_authorities_share_neither_name_nor_server_id() {
+        let other = AUTHORITY.replace("./", "./Other");
+        assert!(
+            findings(&format!("{AUTHORITY}{other}"))
+                .starts_with(&["authority[1].name".into(), "authority[1].server_id".into()])
+        );
+        let long = AUTHORITY.replace("dm.operator.example", "dm.operator.example.longer");
+        assert_eq!(findings(&long), ["authority[0].server_id"]);
+    }
+
+    #[test]
+    fn a_route_has_a_name_of_its_own_and_a_limit() {
+        let route = |name: &str, limit: u32| {
+            format!("[[route]]\nkind = \"udp\"\nname = \"{name}\"\nper_second = {limit}\n")
+        };
+        assert_eq!(findings(&route("pull", 1)), ["route[0].name"]);
+        assert_eq!(
+            findings(&format!("{}{}", route("a", 1), route("a", 0))),
+            ["route[1].name", "route[1].per_second"]
+        );
+    }
+
+    #[test]
+    fn redis_needs_one_address_and_a_key_that_all_share() {
+        assert_eq!(findings("[store]\nkind = \"redis\"\n"), ["store.url", "vault.key_file"]);
+        assert_eq!(
+            findings("[store]\nkind = \"redis\"\nurl = \"redis://h\"\n[vault]\nkey_file = \"k\"\n"),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn a_url_is_what_devices_can_call() {
+        for right in ["http://127.0.0.1:8080", "https://dm.example/x"] {
+            assert!(is_url(right), "{right}");
+        }
+        for wrong in [
+            "",
+            "dm.example",
+            "ftp://x",
+            "http://",
+            "http:///x",
+            "http://u@h",
+            "http://h/?q",
+            "http://h h",
+        ] {
+            assert!(!is_url(wrong), "{wrong}");
+        }
+    }
+}

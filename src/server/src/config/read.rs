@@ -1,0 +1,420 @@
+//! From a file and the environment to a [`Config`], with every mistake named by key and line.
+//!
+//! Variables `REVEILLE_SECTION__KEY` are laid over the file before anything is judged, so what the environment says is
+//! held to the same rules as what the file says.
+
+use super::{Config, Secret, Store};
+use serde::{Deserialize, de::IntoDeserializer};
+use std::{
+    borrow::Cow,
+    fmt,
+    io::{self, Read},
+    ops::Range,
+    path::{Path, PathBuf},
+};
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+/// The largest configuration file that is read.
+const LARGEST_FILE: u64 = 1024 * 1024;
+
+const PREFIX: &str = "REVEILLE_";
+const SEPARATOR: &str = "__";
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration {}", file.display())]
+    Unreadable { file: PathBuf, source: io::Error },
+    #[error("the configuration {} is larger than {LARGEST_FILE} octets", file.display())]
+    TooLarge { file: PathBuf },
+    #[error("{}", listed(problems))]
+    Wrong { problems: Vec<Problem> },
+}
+
+fn listed(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// One mistake in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where: `reveille.toml:12`, a variable's name, or nothing.
+    pub place: String,
+    /// As `authority[0].server_id`; empty when it is the whole.
+    pub key: String,
+    pub what: String,
+    pub help: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in [&self.place, &self.key] {
+            if !part.is_empty() {
+                write!(f, "{part}: ")?;
+            }
+        }
+        write!(f, "{} ({})", self.what, self.help)
+    }
+}
+
+impl Config {
+    /// Reads `file`, or nothing but the environment and the defaults when there is no file.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let text = match file {
+            Some(file) => text_of(file)?,
+            None => String::new(),
+        };
+        let name = file.map_or_else(String::new, |file| file.display().to_string());
+        // Other programs' variables are none of our business, readable or not.
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect::<Vec<_>>();
+        let mut config = Self::read(&name, &text, &variables)?;
+        if let Store::Redis { url, url_file: Some(file) } = &mut config.store {
+            *url = Some(Secret::from(text_of(file)?.trim().to_owned()));
+        }
+        Ok(config)
+    }
+
+    /// Reads `text`, which came from the file `name`, with those of `variables` that are settings laid over it.
+    pub fn read(
+        name: &str,
+        text: &str,
+        variables: &[(String, String)],
+    ) -> Result<Self, ConfigError> {
+        let wrong = |problem| ConfigError::Wrong { problems: vec![problem] };
+        let mut tree = DeTable::parse(text)
+            .map_err(|error| wrong(Places::default().problem(name, text, &error)))?;
+        let mut overlay = Overlay { text_end: text.len(), variables: Vec::new() };
+        for (variable, value) in variables {
+            overlay.lay(&mut tree, variable, value).map_err(wrong)?;
+        }
+        let places = Places::of(&tree, &overlay);
+        let mut config = Self::deserialize(tree.into_deserializer())
+            .map_err(|error| wrong(places.problem(name, text, &error)))?;
+        config.fill_in();
+        let problems = config
+            .check()
+            .into_iter()
+            .map(|finding| places.finding(name, text, finding))
+            .collect::<Vec<_>>();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Wrong { problems }) }
+    }
+}
+
+fn text_of(file: &Path) -> Result<String, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { file: file.to_owned(), source };
+    let mut text = String::new();
+    std::fs::File::open(file)
+        .and_then(|opened| opened.take(LARGEST_FILE + 1).read_to_string(&mut text))
+        .map_err(unreadable)?;
+    if text.len() as u64 > LARGEST_FILE {
+        return Err(ConfigError::TooLarge { file: file.to_owned() });
+    }
+    Ok(text)
+}
+
+/// What is wrong with a setting that has the right form.
+pub(super) struct Finding {
+    pub(super) key: String,
+    pub(super) what: String,
+    pub(super) help: String,
+}
+
+/// The variables laid over the file. Each gets a span of its own behind the end of the text, so that one index of
+/// places serves both.
+struct Overlay {
+    text_end: usize,
+    variables: Vec<String>,
+}
+
+impl Overlay {
+    fn lay<'t>(
+        &mut self,
+        tree: &mut Spanned<DeTable<'t>>,
+        variable: &str,
+        value: &'t str,
+    ) -> Result<(), Problem> {
+        let Some(path) = variable.strip_prefix(PREFIX).filter(|path| path.contains(SEPARATOR))
+        else {
+            return Ok(());
+        };
+        let path = path.to_lowercase();
+        self.variables.push(variable.to_owned());
+        let at = self.text_end + self.variables.len();
+        let segments = path.split(SEPARATOR).collect::<Vec<_>>();
+        let Some((leaf, parents)) = segments.split_last() else { return Ok(()) };
+        let astray = |segment: &str| Problem {
+            place: variable.to_owned(),
+            key: path.replace(SEPARATOR, "."),
+            what: format!("`{segment}` is not a table that a variable can reach into"),
+            help: "name a table, or the number of an entry that the file has, counted from 0"
+                .into(),
+        };
+        let mut table = tree.get_mut();
+        let mut parents = parents.iter().peekable();
+        while let Some(segment) = parents.next() {
+            let value = entry(table, segment, at);
+            let value =
+                match (value.get_mut(), parents.peek().and_then(|next| next.parse::<usize>().ok()))
+                {
+                    (DeValue::Array(entries), Some(number)) => {
+                        let segment = parents.next().copied().unwrap_or_default();
+                        entries.iter_mut().nth(number).ok_or_else(|| astray(segment))?.get_mut()
+                    }
+                    (value, _) => value,
+                };
+            table = match value {
+                DeValue::Table(table) => table,
+                _ => return Err(astray(segment)),
+            };
+        }
+        let new = match DeValue::parse(value) {
+            Ok(parsed) => placed(parsed.into_inner(), at),
+            // Bare text, as a person writes it in a shell.
+            Err(_) => Spanned::new(at..at, DeValue::String(Cow::Borrowed(value))),
+        };
+        // Keys compare without their spans: the old one leaves with the old place.
+        let key = Spanned::new(at..at, Cow::Owned((*leaf).to_owned()));
+        table.remove(&key);
+        table.insert(key, new);
+        Ok(())
+    }
+}
+
+/// The value under `key`, made an empty table when there is none.
+fn entry<'a, 't>(table: &'a mut DeTable<'t>, key: &str, at: usize) -> &'a mut Spanned<DeValue<'t>> {
+    let key = Spanned::new(at..at, Cow::Owned(key.to_owned()));
+    table.entry(key).or_insert_with(|| Spanned::new(at..at, DeValue::Table(DeTable::new())))
+}
+
+/// `value` with every span moved to `at`.
+fn placed(value: DeValue<'_>, at: usize) -> Spanned<DeValue<'_>> {
+    let value = match value {
+        DeValue::Array(entries) => DeValue::Array(
+            entries.into_iter().map(|entry| placed(entry.into_inner(), at)).collect(),
+        ),
+        DeValue::Table(table) => DeValue::Table(
+            table
+                .into_iter()
+                .map(|(key, value)| {
+                    (Spanned::new(at..at, key.into_inner()), placed(value.into_inner(), at))
+                })
+                .collect(),
+        ),
+        plain => plain,
+    };
+    Spanned::new(at..at, value)
+}
+
+/// Where each key stands.
+#[derive(Default)]
+struct Places {
+    /// Path, span of the key, span of the value; parents before their children.
+    entries: Vec<(String, Range<usize>, Range<usize>)>,
+    variables: Vec<String>,
+}
+
+impl Places {
+    fn of(tree: &Spanned<DeTable<'_>>, overlay: &Overlay) -> Self {
+        let mut places = Self { entries: Vec::new(), variables: overlay.variables.clone() };
+        places.walk_table("", tree.get_ref());
+        places
+    }
+
+    fn walk_table(&mut self, path: &str, table: &DeTable<'_>) {
+        for (key, value) in table {
+            let path = if path.is_empty() {
+                key.get_ref().to_string()
+            } else {
+                format!("{path}.{}", key.get_ref())
+            };
+            self.entries.push((path.clone(), key.span(), value.span()));
+            self.walk(&path, value);
+        }
+    }
+
+    fn walk(&mut self, path: &str, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref() {
+            DeValue::Table(table) => self.walk_table(path, table),
+            DeValue::Array(entries) => {
+                for (number, entry) in entries.iter().enumerate() {
+                    let path = format!("{path}[{number}]");
+                    self.entries.push((path.clone(), entry.span(), entry.span()));
+                    self.walk(&path, entry);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What the parser, or the shape of a setting, did not like.
+    fn problem(&self, file: &str, text: &str, error: &toml::de::Error) -> Problem {
+        let span = error.span();
+        let what = error
+            .message()
+            .trim_end()
+            .replace("unknown field", "unknown key")
+            .replace("missing field", "there is no key");
+        let unknown = what.strip_prefix("unknown key `").and_then(|rest| rest.split('`').next());
+        let about = span.as_ref().and_then(|span| {
+            let mut matching =
+                self.entries.iter().filter(|(_, key, value)| key == span || value == span);
+            let deepest = matching.next_back()?;
+            // The span may be the table around the key that is not known.
+            let inner = unknown.map(|name| format!("{}.{name}", deepest.0));
+            Some(
+                inner
+                    .and_then(|inner| self.entries.iter().find(|(path, ..)| *path == inner))
+                    .unwrap_or(deepest),
+            )
+        });
+        let start = about.map(|(_, key, _)| key.start).or(span.map(|span| span.start));
+        Problem {
+            place: start.map_or_else(|| file.to_owned(), |start| self.place(file, text, start)),
+            key: about.map(|(path, ..)| path.clone()).unwrap_or_default(),
+            what,
+            help: "deploy/reveille.toml explains every key".into(),
+        }
+    }
+
+    fn finding(&self, file: &str, text: &str, finding: Finding) -> Problem {
+        let Finding { key, what, help } = finding;
+        // A key that stands nowhere has its default; its nearest parent that stands somewhere is the place.
+        let start = std::iter::successors(Some(key.as_str()), |path| {
+            path.rfind(['.', '[']).and_then(|end| path.get(..end))
+        })
+        .find_map(|path| self.entries.iter().find(|(known, ..)| known == path))
+        .map(|(_, key, _)| key.start);
+        let place = start.map_or_else(|| file.to_owned(), |start| self.place(file, text, start));
+        Problem { place, key, what, help }
+    }
+
+    fn place(&self, file: &str, text: &str, start: usize) -> String {
+        if let Some(variable) =
+            start.checked_sub(text.len() + 1).and_then(|number| self.variables.get(number))
+        {
+            return variable.clone();
+        }
+        let line = text.bytes().take(start).filter(|&octet| octet == b'\n').count() + 1;
+        if file.is_empty() { format!("line {line}") } else { format!("{file}:{line}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Integrity, LogFormat, Route};
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        Config::read("r.toml", text, &[])
+    }
+
+    fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect::<Vec<_>>();
+        Config::read("r.toml", text, &variables)
+    }
+
+    fn refusal(text: &str) -> String {
+        read(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nothing_at_all_is_a_working_single_node() {
+        let config = read("").unwrap();
+        assert_eq!(config.http.devices.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.http.admin.listen.to_string(), "127.0.0.1:8081");
+        assert!(
+            matches!(&config.store, Store::Embedded { path, .. } if path == Path::new("reveille-data"))
+        );
+        assert_eq!(config.key_file(), Some(PathBuf::from("reveille-data/vault.key")));
+        let authority = config.authority("operator").unwrap();
+        assert_eq!(authority.server_id, "reveille.local");
+        assert_eq!(authority.integrity, Integrity::None);
+        assert_eq!(authority.url, "http://127.0.0.1:8080/dm/operator");
+        assert!(
+            authority.admits("127.0.0.1".parse().unwrap())
+                && !authority.admits("10.0.0.1".parse().unwrap())
+        );
+        assert!(matches!(config.route("udp"), Some(Route::Udp { port: 2948, .. })));
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_is_named_with_its_line_and_the_keys_that_are() {
+        let said = refusal("[session]\nlife = \"1h\"\nlive = \"1h\"\n");
+        assert!(said.starts_with("r.toml:3: session.live: unknown key `live`"), "{said}");
+        assert!(said.contains("`life`") && said.contains("deploy/reveille.toml"), "{said}");
+    }
+
+    #[test]
+    fn a_stray_key_of_a_store_is_named_with_its_line_too() {
+        let said = refusal("[store]\nkind = \"embedded\"\npth = \"x\"\n");
+        assert!(said.starts_with("r.toml:3: store.pth: unknown key `pth`"), "{said}");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_named_with_its_line() {
+        let said = refusal("[http.devices]\n\nmax_connections = \"many\"\n");
+        assert!(said.starts_with("r.toml:3: http.devices.max_connections: invalid type"), "{said}");
+        let said = refusal("[session]\nlife = \"1 fortnight\"\n");
+        assert!(
+            said.starts_with(
+                "r.toml:2: session.life: `1 fortnight`: `fortnight` is no unit of a duration"
+            ),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn text_that_is_not_toml_is_refused_with_its_line() {
+        let said = refusal("[session]\nlife = \n");
+        assert!(said.starts_with("r.toml:2: "), "{said}");
+    }
+
+    #[test]
+    fn the_environment_lies_over_the_file() {
+        let config = read_with(
+            "[telemetry]\nformat = \"text\"\n[[route]]\nkind = \"udp\"\nname = \"a\"\n",
+            &[
+                ("REVEILLE_TELEMETRY__FORMAT", "json"),
+                ("REVEILLE_HTTP__DEVICES__LISTEN", "127.0.0.1:9000"),
+                ("REVEILLE_HTTP__DEVICES__MAX_CONNECTIONS", "7"),
+                ("REVEILLE_ROUTE__0__PER_SECOND", "50"),
+                ("REVEILLE_URL", "http://127.0.0.1:1"),
+                ("PATH", "/bin"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.telemetry.format, LogFormat::Json);
+        assert_eq!(config.http.devices.listen.port(), 9000);
+        assert_eq!(config.http.devices.max_connections, 7);
+        assert_eq!(config.route("a").unwrap().per_second(), 50);
+    }
+
+    #[test]
+    fn a_mistake_in_the_environment_is_named_by_its_variable() {
+        for (variable, value, key) in [
+            ("REVEILLE_SESSION__LIVE", "1h", "session.live"),
+            ("REVEILLE_HTTP__ADMIN__MAX_CONNECTIONS", "many", "http.admin.max_connections"),
+            ("REVEILLE_HTTP__ADMIN__LISTEN", "0.0.0.0:8081", "http.admin.listen"),
+            ("REVEILLE_ROUTE__3__NAME", "x", "route.3.name"),
+        ] {
+            let said = read_with("[session]\nlife = \"1h\"\n", &[(variable, value)])
+                .unwrap_err()
+                .to_string();
+            assert!(said.starts_with(&format!("{variable}: {key}: ")), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = Config::load(Some(Path::new("/nowhere/reveille.toml"))).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read the configuration /nowhere/reveille.toml");
+    }
+}
