@@ -1,0 +1,138 @@
+//! A rate that is kept in every second, not only on average.
+//!
+//! The generic cell rate algorithm (ITU-T I.371) with one number of state: the instant at which the flow is on time again.
+
+use crate::time::Instant;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// One limit of so many per second. The state is an instant in nanoseconds, so that rates above a thousand keep their
+/// evenness although the clock counts milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gcra {
+    /// Nanoseconds between two permits.
+    interval: u64,
+    /// How far the flow may run ahead, in nanoseconds.
+    ahead: u64,
+    /// When the next permit would be exactly on time, in nanoseconds since 1970.
+    due: u64,
+}
+
+impl Gcra {
+    /// The highest rate that a limit can have.
+    pub const FASTEST: u32 = 1_000_000;
+
+    /// At most `per_second` (1 to [`Self::FASTEST`]) in any second, wherever that second begins.
+    ///
+    /// Up to a fiftieth of that may come at once, the work of 20 ms, since a caller looks at the clock in steps; the
+    /// interval is stretched by what that burst adds, so that the promise holds with it.
+    pub fn new(per_second: u32) -> Self {
+        let per_second = u64::from(per_second.clamp(1, Self::FASTEST));
+        let burst = (per_second / 50).max(1);
+        let interval = SECOND.div_ceil(per_second - burst + 1);
+        Self { interval, ahead: interval * (burst - 1), due: 0 }
+    }
+
+    /// Takes `n` permits at once, or none and says how long to wait. More than a burst are granted once the flow is on time
+    /// and are paid for afterwards: they are one act of the caller.
+    pub fn take(&mut self, now: Instant, n: u32) -> Result<(), Duration> {
+        let now = now.0.saturating_mul(1_000_000);
+        let cost = self.interval.saturating_mul(n.into());
+        let start = self.due.max(now);
+        // The last of the n may be early by `ahead`; a lone batch larger than that is measured from its first.
+        let early = start.saturating_add(cost.saturating_sub(self.interval)).saturating_sub(now);
+        let allowed = self.ahead.max(cost.saturating_sub(self.interval));
+        if early > allowed {
+            return Err(Duration::from_nanos(early - allowed));
+        }
+        self.due = start.saturating_add(cost);
+        Ok(())
+    }
+
+    /// How many could be taken now, one by one.
+    pub fn available(&self, now: Instant) -> u32 {
+        let now = now.0.saturating_mul(1_000_000);
+        let lead = self.due.saturating_sub(now);
+        let free = self.ahead.checked_sub(lead).map_or(0, |rest| rest / self.interval + 1);
+        u32::try_from(free).unwrap_or(u32::MAX)
+    }
+
+    /// The same debt under another rate: a change of the rate gives nothing away.
+    pub fn at_rate(self, per_second: u32) -> Self {
+        Self { due: self.due, ..Self::new(per_second) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn taken_in(gcra: &mut Gcra, from: u64, to: u64) -> Vec<u64> {
+        let mut taken = Vec::new();
+        for now in from..to {
+            while gcra.take(Instant(now), 1).is_ok() {
+                taken.push(now);
+            }
+        }
+        taken
+    }
+
+    #[test]
+    fn a_greedy_caller_gets_nearly_the_rate() {
+        for rate in [1, 2, 10, 49, 50, 100, 2_000, 20_000] {
+            let taken = taken_in(&mut Gcra::new(rate), 1_000_000, 1_010_000).len() as u64;
+            let full = u64::from(rate) * 10;
+            assert!(taken <= full && taken * 100 >= full * 97, "{taken} of {full}");
+        }
+    }
+
+    #[test]
+    fn the_wait_is_true() {
+        let mut gcra = Gcra::new(4);
+        gcra.take(Instant(1_000), 1).unwrap();
+        assert_eq!(gcra.take(Instant(1_000), 1), Err(Duration::from_millis(250)));
+        assert!(gcra.take(Instant(1_249), 1).is_err());
+        assert!(gcra.take(Instant(1_250), 1).is_ok());
+    }
+
+    #[test]
+    fn a_new_rate_keeps_the_debt() {
+        let mut gcra = Gcra::new(1);
+        gcra.take(Instant(5_000), 1).unwrap();
+        assert!(gcra.at_rate(10).take(Instant(5_000), 1).is_err());
+    }
+
+    #[test]
+    fn what_is_available_can_be_taken_and_no_more() {
+        let mut gcra = Gcra::new(1_000);
+        for now in [10, 12, 500, 501, 502] {
+            let available = gcra.available(Instant(now));
+            for _ in 0..available {
+                gcra.take(Instant(now), 1).unwrap();
+            }
+            assert!(gcra.take(Instant(now), 1).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_second_holds_more_than_the_limit(rate in 1_u32..500, pauses in proptest::collection::vec(0_u64..400, 1..40)) {
+            let mut gcra = Gcra::new(rate);
+            let mut now = 10_000;
+            let mut taken = Vec::new();
+            for pause in pauses {
+                now += pause;
+                while gcra.take(Instant(now), 1).is_ok() {
+                    taken.push(now);
+                }
+            }
+            for (i, first) in taken.iter().enumerate() {
+                let within = taken[i..].iter().take_while(|at| **at < first + 1_000).count();
+                prop_assert!(within <= rate as usize, "{} in the second from {}", within, first);
+            }
+        }
+    }
+}
