@@ -1,0 +1,148 @@
+//! Takes out of a message what must not be seen over a shoulder or in a log: credentials, nonces, and the values of
+//! nodes that are named like secrets.
+
+use super::tree;
+use wire::{
+    message::{Command, Cred, Data, Item, Message},
+    meta::Meta,
+};
+
+/// What stands where a secret stood.
+pub(super) const HIDDEN: &str = "(hidden)";
+
+/// Parts of node names that announce a secret, in lower case.
+const TELLING: [&str; 8] = [
+    "secret",
+    "passw",
+    "passphrase",
+    "psk",
+    "presharedkey",
+    "privatekey",
+    "keymaterial",
+    "credential",
+];
+
+/// Whole node names that hold a secret, in lower case: nonces and passwords of management objects, the mail and MMS trees of
+/// phones, and Windows profiles, which carry keys somewhere inside.
+const NAMES: [&str; 10] = [
+    "aauthdata",
+    "pw",
+    "pwd",
+    "pin",
+    "sauthpw",
+    "pxauthpw",
+    "newpinvalue",
+    "wlanxml",
+    "profilexml",
+    "eapconfiguration",
+];
+
+/// Opens nested documents, and hides secrets unless they are asked for.
+pub(super) fn prepare(message: &mut Message, show_secrets: bool) {
+    if let Some(cred) = &mut message.header.cred {
+        self::cred(cred, show_secrets);
+    }
+    for one in &mut message.commands {
+        command(one, show_secrets);
+    }
+}
+
+fn command(command: &mut Command, show: bool) {
+    match command {
+        Command::Add(edit)
+        | Command::Replace(edit)
+        | Command::Delete(edit)
+        | Command::Copy(edit)
+        | Command::Get(edit) => {
+            items(&mut edit.items, None, show);
+        }
+        Command::Exec(exec) => items(&mut exec.items, None, show),
+        Command::Alert(alert) => items(&mut alert.items, None, show),
+        Command::Atomic(block) | Command::Sequence(block) => {
+            block.commands.iter_mut().for_each(|one| self::command(one, show));
+        }
+        Command::Status(status) => {
+            if let Some(cred) = &mut status.cred {
+                self::cred(cred, show);
+            }
+            if let Some(chal) = &mut status.chal {
+                nonce(chal, show);
+            }
+            let about = status.target_refs.first().or_else(|| status.source_refs.first()).cloned();
+            items(&mut status.items, about.as_deref(), show);
+        }
+        Command::Results(results) => {
+            let about = results.source_ref.clone().or_else(|| results.target_ref.clone());
+            items(&mut results.items, about.as_deref(), show);
+        }
+        Command::Unknown(_) => {}
+    }
+}
+
+fn cred(cred: &mut Cred, show: bool) {
+    nonce(&mut cred.meta, show);
+    if !show {
+        cred.data = Data::text(HIDDEN);
+    }
+}
+
+fn nonce(meta: &mut Meta, show: bool) {
+    if let Some(nonce) = &mut meta.next_nonce
+        && !show
+    {
+        HIDDEN.clone_into(nonce);
+    }
+}
+
+/// `about` is the address of items that have none.
+fn items(items: &mut [Item], about: Option<&str>, show: bool) {
+    for item in items {
+        tree::open(item);
+        nonce(&mut item.meta, show);
+        if show {
+            continue;
+        }
+        let own =
+            item.target.as_ref().or(item.source.as_ref()).map(|address| address.loc_uri.as_str());
+        let secret = own.or(about).is_some_and(is_secret);
+        match &mut item.data {
+            Some(data) if secret => *data = Data::text(HIDDEN),
+            Some(Data::Elements(elements)) => {
+                for element in elements {
+                    tree::mask(element, &is_secret, HIDDEN);
+                }
+            }
+            Some(Data::Text(_) | Data::Opaque(_)) | None => {}
+        }
+    }
+}
+
+/// Whether the value of the node is a secret, judged by the last segment of its address.
+fn is_secret(uri: &str) -> bool {
+    let node = uri.split_once('?').map_or(uri, |(node, _)| node);
+    let name = node.rsplit('/').next().unwrap_or(node).to_ascii_lowercase();
+    NAMES.contains(&name.as_str()) || TELLING.iter().any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_known_by_the_name_of_its_node() {
+        for uri in [
+            "./DMAcc/X/AppAuth/1/AAuthSecret",
+            "./SyncML/DMAcc/X/AppAuth/1/AAuthData",
+            "./Email/1/PW",
+            "./WiFi/1/WPA-PSK",
+            "Password",
+        ] {
+            assert!(is_secret(uri), "{uri}");
+        }
+        for uri in
+            ["./DevInfo/DevId", "./Secrets/Name", "./AP/1/Addr?prop=ACL", "./Email/1/Pwn", "."]
+        {
+            assert!(!is_secret(uri), "{uri}");
+        }
+    }
+}
