@@ -11,7 +11,7 @@ mod values;
 pub use read::{ConfigError, Problem};
 pub use values::{Network, Secret};
 
-use campaign::scope::Scope;
+use campaign::scope::{Grant, Scope};
 use serde::Deserialize;
 use std::{
     net::{IpAddr, SocketAddr},
@@ -110,14 +110,15 @@ pub struct Authority {
     /// With integrity `none`: the networks that its devices come from. Loopback is always among them.
     #[serde(default)]
     pub networks: Vec<Network>,
-    /// What it may do, and where in the tree.
+    /// What it may do, and where in the tree: `uri` names a node and all below it, `*` any one segment; `rights` are
+    /// `read`, `write`, `exec`, `admin`.
     #[serde(default)]
-    pub scopes: Vec<ScopeRule>,
+    pub scopes: Vec<Grant>,
     /// Subtrees that belong to the user: never written, whatever the scopes say.
     #[serde(default = "values::user_owned")]
     pub user_owned: Vec<String>,
     /// `scopes` and `user_owned`, compiled.
-    #[serde(skip)]
+    #[serde(skip, default = "values::no_scope")]
     pub scope: Arc<Scope>,
 }
 
@@ -130,27 +131,6 @@ pub enum Integrity {
     Hmac,
     /// By nothing: for loopback, or for networks that are protected otherwise and are named.
     None,
-}
-
-/// One part of an authority's scope.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScopeRule {
-    /// A node and everything below it; a segment `*` stands for any one segment.
-    pub uri: String,
-    pub rights: Vec<Right>,
-}
-
-/// What may be done with a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Right {
-    Read,
-    /// Ensure, replace, add, delete.
-    Write,
-    Exec,
-    /// Properties of nodes.
-    Admin,
 }
 
 /// The two doors.

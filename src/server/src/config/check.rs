@@ -1,7 +1,8 @@
 //! What the settings mean together: gaps filled in, then every contradiction found, all at once.
 
-use super::{Authority, Config, Integrity, Right, Route, ScopeRule, Store, read::Finding, values};
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use super::{Authority, Config, Integrity, Route, Store, read::Finding, values};
+use campaign::scope::{Grant, Right, Scope};
+use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc};
 
 /// The longest `server_id`, in octets (D11): it must fit the smallest notification.
 const LONGEST_SERVER_ID: usize = 23;
@@ -30,17 +31,23 @@ impl Config {
                 url: String::new(),
                 integrity: Integrity::None,
                 networks: Vec::new(),
-                scopes: vec![ScopeRule {
-                    uri: "./".into(),
+                scopes: vec![Grant {
+                    uri: ".".into(),
                     rights: vec![Right::Read, Right::Write, Right::Exec],
                 }],
                 user_owned: values::user_owned(),
-                scope: std::sync::Arc::default(),
+                scope: values::no_scope(),
             });
         }
         let base = self.http.devices.public_url.trim_end_matches('/');
-        for authority in self.authorities.iter_mut().filter(|authority| authority.url.is_empty()) {
-            authority.url = format!("{base}/dm/{}", authority.name);
+        for authority in &mut self.authorities {
+            if authority.url.is_empty() {
+                authority.url = format!("{base}/dm/{}", authority.name);
+            }
+            // Where a pattern is bad, `check` says which.
+            if let Ok(scope) = Scope::new(&authority.scopes, &authority.user_owned) {
+                authority.scope = Arc::new(scope);
+            }
         }
     }
 
@@ -161,19 +168,42 @@ impl Config {
             );
         }
         self.check_integrity(number, authority, findings);
+        self.check_scopes(number, authority, findings);
+    }
+
+    fn check_scopes(&self, number: usize, authority: &Authority, findings: &mut Findings) {
+        let key = |key: &str, nth: usize| format!("authority[{number}].{key}[{nth}]");
         if authority.scopes.is_empty() {
             findings.add(
-                key("scopes"),
+                format!("authority[{number}].scopes"),
                 "is empty: this authority could do nothing",
                 "give it a part of the tree",
             );
         }
-        for (nth, rule) in authority.scopes.iter().enumerate() {
-            if rule.rights.is_empty() {
+        for (nth, grant) in authority.scopes.iter().enumerate() {
+            if grant.rights.is_empty() {
                 findings.add(
-                    format!("{}[{nth}].rights", key("scopes")),
+                    key("scopes", nth) + ".rights",
                     "is empty",
                     "name read, write, exec or admin",
+                );
+            }
+            for error in Scope::new(std::slice::from_ref(grant), &[]).err().into_iter().flatten() {
+                findings.add(key("scopes", nth) + ".uri", error.to_string(), PATTERN_HELP);
+            }
+        }
+        for (nth, pattern) in authority.user_owned.iter().enumerate() {
+            for error in Scope::new(&[], std::slice::from_ref(pattern)).err().into_iter().flatten()
+            {
+                findings.add(key("user_owned", nth), error.to_string(), PATTERN_HELP);
+            }
+        }
+        for other in self.authorities.iter().take(number) {
+            if let Some((mine, theirs)) = authority.scope.write_overlap(&other.scope) {
+                findings.add(
+                    format!("authority[{number}].scopes"),
+                    format!("`{mine}` and `{theirs}` of `{}` meet: two authorities could write the same node", other.name),
+                    "draw the line between them so that every node has one owner",
                 );
             }
         }
@@ -280,6 +310,7 @@ impl Config {
     }
 }
 
+const PATTERN_HELP: &str = "write a node's address, with `*` for any one segment: ./AP/*/Addr";
 const URL_HELP: &str = "write it as devices shall call it: https://dm.operator.example";
 
 #[derive(Default)]
@@ -317,7 +348,7 @@ mod tests {
         name = "operator"
         server_id = "dm.operator.example"
         integrity = "none"
-        scopes = [{ uri = "./", rights = ["read", "write"] }]
+        scopes = [{ uri = ".", rights = ["read", "write"] }]
     "#;
 
     fn findings(text: &str) -> Vec<String> {
@@ -369,13 +400,32 @@ mod tests {
 
     #[test]
     fn two_authorities_share_neither_name_nor_server_id() {
-        let other = AUTHORITY.replace("./", "./Other");
+        let other = AUTHORITY.replace("\".\"", "\"./Other\"").replace("\"write\"", "\"exec\"");
         assert!(
             findings(&format!("{AUTHORITY}{other}"))
                 .starts_with(&["authority[1].name".into(), "authority[1].server_id".into()])
         );
         let long = AUTHORITY.replace("dm.operator.example", "dm.operator.example.longer");
         assert_eq!(findings(&long), ["authority[0].server_id"]);
+    }
+
+    /// R9.
+    #[test]
+    fn two_authorities_cannot_write_the_same_node() {
+        let with_scope = |name: &str, uri: &str, right: &str| {
+            format!(
+                "[[authority]]\nname = \"{name}\"\nserver_id = \"{name}\"\nintegrity = \"none\"\n\
+                 scopes = [{{ uri = \"{uri}\", rights = [\"{right}\"] }}]\n"
+            )
+        };
+        let pair = |one: &str, right: &str| {
+            format!("{}{}", with_scope("a", "./AP", "write"), with_scope("b", one, right))
+        };
+        assert_eq!(findings(&pair("./AP/WAP", "write")), ["authority[1].scopes"]);
+        assert_eq!(findings(&pair("./*", "admin")), ["authority[1].scopes"]);
+        assert_eq!(findings(&pair("./AP", "read")), Vec::<String>::new());
+        assert_eq!(findings(&pair("./ConnMO", "write")), Vec::<String>::new());
+        assert_eq!(findings(&with_scope("a", "../x", "write")), ["authority[0].scopes[0].uri"]);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The small values that settings are made of: durations, sizes, networks, secrets, and the defaults of fields.
 
-use campaign::time::parse_duration;
+use campaign::{scope::Scope, time::parse_duration};
 use serde::{Deserialize, Deserializer, de::Error};
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     str::FromStr,
+    sync::Arc,
     time::Duration,
 };
 
@@ -152,6 +153,11 @@ pub(super) fn udp_bind() -> SocketAddr {
 /// WAP push, connectionless (IANA `wap-push`).
 pub(super) fn wap_push_port() -> u16 {
     2948
+}
+
+/// What an authority may do before its grants are read: nothing.
+pub(super) fn no_scope() -> Arc<Scope> {
+    Arc::new(Scope::new(&[], &[]).expect("without patterns there is no bad pattern"))
 }
 
 pub(super) fn user_owned() -> Vec<String> {
