@@ -24,6 +24,7 @@ pub enum Command {
     /// Submit a campaign and the file of devices it names
     Submit(submit::Submit),
     /// List campaigns
+    #[command(after_help = "Example:\n  reveille campaign list --limit 20")]
     List {
         /// The most campaigns to list
         #[arg(long, default_value_t = 100)]

@@ -72,14 +72,23 @@ pub fn run(
 ) -> anyhow::Result<ExitCode> {
     let (mut out, mut err) = (std::io::stdout().lock(), std::io::stderr());
     let mut console = Console::new(&mut out, &mut err, globals.json);
-    let done = match command {
-        Command::Campaign(command) => campaign::run(command, &globals.server, &mut console),
-        Command::Device(command) => device::run(command, &globals.server, &mut console),
-        Command::Decode(args) => decode::run(&args, &mut console),
-        Command::Encode(args) => encode::run(&args, &mut console),
-        Command::Completions { shell } => completions(shell, program, &mut console),
-    };
+    let done = carry_out(command, globals, program, &mut console);
     console.finish(done)
+}
+
+fn carry_out(
+    command: Command,
+    globals: &Globals,
+    program: clap::Command,
+    console: &mut Console<'_>,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Campaign(command) => campaign::run(command, &globals.server, console),
+        Command::Device(command) => device::run(command, &globals.server, console),
+        Command::Decode(args) => decode::run(&args, console),
+        Command::Encode(args) => encode::run(&args, console),
+        Command::Completions { shell } => completions(shell, program, console),
+    }
 }
 
 fn completions(
@@ -93,3 +102,6 @@ fn completions(
     console.out.write_all(&script)?;
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests;

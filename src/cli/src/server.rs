@@ -1,6 +1,5 @@
 //! The admin API as typed calls: bounded answers, refusals in words, patience where a file is being streamed.
 
-use crate::console::Misuse;
 use anyhow::{Context, anyhow};
 use api::{ProblemDocument, ProblemType};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, header};
@@ -183,11 +182,9 @@ async fn body(mut answer: Response) -> anyhow::Result<Vec<u8>> {
 fn refusal(status: StatusCode, body: &[u8], url: &Url) -> anyhow::Error {
     match serde_json::from_slice::<ProblemDocument>(body) {
         Ok(document) => Refusal(document).into(),
-        Err(_) if status == StatusCode::NOT_FOUND => Misuse(format!(
-            "{url} does not exist; is {} the admin address of a Reveille server?",
-            url.authority()
-        ))
-        .into(),
+        Err(_) if status == StatusCode::NOT_FOUND => {
+            anyhow!("{url} does not exist; is this the admin address of a Reveille server?")
+        }
         Err(error) => anyhow::Error::new(error)
             .context(format!("{url} answered {status} and no problem document")),
     }

@@ -1,0 +1,247 @@
+//! Commands that speak to a server.
+
+use super::{reveille, stub::Stub};
+use serde_json::{Value, json};
+use std::{fs, path::PathBuf, sync::Mutex};
+use tempfile::TempDir;
+
+fn a_view(state: &str, ended: u64) -> Value {
+    json!({
+        "id": "qos", "authority": "operator", "seq": 7, "purpose": "faster", "state": state, "lane": "mass",
+        "submitted": "2026-11-25T00:00:00Z", "start": "2026-11-25T00:00:00Z", "expires": "2026-11-27T00:00:00Z",
+        "progress": {"enrolled": 4, "ended": ended, "outcomes": {"applied": ended}}
+    })
+}
+
+fn a_refusal(name: &str, status: u16) -> (u16, Value) {
+    let kind = format!("https://reveille.invalid/problems/{name}");
+    (status, json!({"type": kind, "title": "No", "status": status, "detail": "because"}))
+}
+
+fn a_file(folder: &TempDir, name: &str, text: &str) -> String {
+    let path: PathBuf = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn a_refusal_is_told_in_words() {
+    let stub = Stub::answering(|_| a_refusal("no-such-campaign", 404));
+    let ended = reveille(&["campaign", "show", "operator/qos", "--server", &stub.url()]);
+    assert!(ended.is(1), "{ended:?}");
+    assert_eq!(ended.err, "error: the server refused (404): No: because\n");
+}
+
+#[test]
+fn no_server_is_told_with_what_to_do() {
+    let ended = reveille(&["campaign", "list", "--server", "http://127.0.0.1:1"]);
+    assert!(
+        ended.is(1)
+            && ended.err.contains("no server answers at http://127.0.0.1:1/; start one with"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn something_else_than_a_reveille_server_is_told_from_one() {
+    let stub = Stub::answering(|_| (404, json!("nothing here")));
+    let ended = reveille(&["campaign", "show", "operator/qos", "--server", &stub.url()]);
+    assert!(
+        ended.is(1) && ended.err.contains("is this the admin address of a Reveille server?"),
+        "{}",
+        ended.err
+    );
+    let stub = Stub::answering(|_| (200, json!({"hello": "world"})));
+    let ended = reveille(&["campaign", "show", "operator/qos", "--server", &stub.url()]);
+    assert!(ended.is(1) && ended.err.contains("something else than this version"), "{}", ended.err);
+}
+
+#[test]
+fn a_campaign_is_found_without_its_authority() {
+    let stub = Stub::answering(|asked| {
+        if asked.line.contains("/operator/qos") {
+            (200, a_view("running", 1))
+        } else if asked.line.contains("cursor=p2") {
+            (200, json!({"campaigns": [a_view("running", 1)]}))
+        } else {
+            (200, json!({"campaigns": [], "next": "p2"}))
+        }
+    });
+    let ended = reveille(&["campaign", "show", "qos", "--server", &stub.url()]);
+    assert!(ended.is(0) && ended.out.contains("operator/qos, number 7"), "{ended:?}");
+    assert_eq!(stub.lines().len(), 3);
+}
+
+#[test]
+fn c4_a_campaign_is_paused_with_a_reason() {
+    let stub = Stub::answering(|_| (200, a_view("paused", 1)));
+    let ended = reveille(&[
+        "campaign",
+        "pause",
+        "operator/qos",
+        "--why",
+        "faults",
+        "--server",
+        &stub.url(),
+    ]);
+    assert!(ended.is(0), "{ended:?}");
+    let asked = stub.asked();
+    assert_eq!(asked[0].line, "POST /v1/campaigns/operator/qos/pause");
+    assert_eq!(asked[0].text(), r#"{"why":"faults"}"#);
+}
+
+#[test]
+fn c4_watching_ends_with_the_campaign_and_tells_each_change_once() {
+    let looks = Mutex::new(0);
+    let stub = Stub::answering(move |_| {
+        let mut looks = looks.lock().unwrap();
+        *looks += 1;
+        (
+            200,
+            match *looks {
+                1 | 2 => a_view("running", 1),
+                3 => a_view("running", 3),
+                _ => a_view("ended", 4),
+            },
+        )
+    });
+    let ended = reveille(&[
+        "campaign",
+        "watch",
+        "operator/qos",
+        "--every-ms",
+        "50",
+        "--json",
+        "--server",
+        &stub.url(),
+    ]);
+    assert!(ended.is(0), "{ended:?}");
+    let counts: Vec<_> = ended
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<api::CampaignView>(line).unwrap().progress.ended)
+        .collect();
+    assert_eq!(counts, [1, 3, 4]);
+}
+
+#[test]
+fn results_come_page_by_page_as_lines_csv_or_a_table() {
+    let stub = Stub::answering(|asked| {
+        let line = |device: &str, outcome: &str| json!({"device": device, "outcome": outcome, "at": "2026-11-25T01:02:03Z", "attempts": 1});
+        if asked.line.contains("cursor=p2") {
+            (200, json!({"results": [line("IMEI:2", "failed")]}))
+        } else {
+            (200, json!({"results": [line("IMEI:1", "applied")], "next": "p2"}))
+        }
+    });
+    let url = stub.url();
+    let results = |more: &[&str]| {
+        reveille(&[&["campaign", "results", "operator/qos", "--server", &url], more].concat()).out
+    };
+    assert_eq!(
+        results(&["--csv"]),
+        "device,outcome,at,attempts,uri,status,phase,why\nIMEI:1,applied,2026-11-25T01:02:03Z,1,,,,\nIMEI:2,failed,2026-11-25T01:02:03Z,1,,,,\n"
+    );
+    assert_eq!(results(&["--json"]).lines().count(), 2);
+    assert_eq!(results(&["--outcome", "failed"]).lines().count(), 2, "a header and one line");
+}
+
+#[test]
+fn an_import_streams_in_bounded_requests_and_goes_on_after_a_bad_line() {
+    let stub = Stub::answering(|asked| {
+        let lines = asked.text().lines().count() as u64 - 1;
+        (200, json!({"imported": lines, "unchanged": 0, "refused": 0, "errors": []}))
+    });
+    let folder = TempDir::new().unwrap();
+    let mut text = String::from("device,authority\n");
+    for number in 2..=2_600 {
+        text += &if number == 1_500 {
+            "\"IMEI:open,operator\n".to_owned()
+        } else {
+            format!("IMEI:{number},operator\n")
+        };
+    }
+    let file = a_file(&folder, "fleet.csv", &text);
+    let ended = reveille(&[
+        "device",
+        "import",
+        &file,
+        "--authority",
+        "operator",
+        "--reset-nonces",
+        "--server",
+        &stub.url(),
+    ]);
+    assert!(ended.is(1), "a bad line is exit 1: {ended:?}");
+    assert_eq!(ended.out, "2598 imported, 0 unchanged, 1 refused\n");
+    assert!(
+        ended.err.starts_with("line 1500: a quoted value does not end on its line"),
+        "{}",
+        ended.err
+    );
+    let asked = stub.asked();
+    let firsts = ["first_line=2&", "first_line=1002&", "first_line=1501&", "first_line=2501&"];
+    for (request, first) in asked.iter().zip(firsts) {
+        assert!(
+            request.line.starts_with("POST /v1/devices/import?format=csv&"),
+            "{}",
+            request.line
+        );
+        assert!(
+            request.line.contains(first) && request.line.contains("reset_nonces=true"),
+            "{}",
+            request.line
+        );
+        assert!(
+            request.text().starts_with("device,authority\nIMEI:")
+                && request.body.len() < api::MOST_IMPORT_OCTETS
+        );
+    }
+    assert_eq!(asked.len(), firsts.len());
+}
+
+#[test]
+fn a_bad_line_of_an_import_is_told_by_its_number_in_the_file() {
+    let stub = Stub::answering(|_| {
+        let error = json!({"line": 3, "key": "nonce", "what": "is not base64", "help": "write it as base64"});
+        (200, json!({"imported": 1, "unchanged": 1, "refused": 1, "errors": [error]}))
+    });
+    let folder = TempDir::new().unwrap();
+    let file = a_file(
+        &folder,
+        "fleet.jsonl",
+        "{\"device\":\"a\"}\n{\"device\":\"b\"}\n{\"device\":\"c\",\"nonce\":\"!\"}\n",
+    );
+    let ended = reveille(&["device", "import", &file, "--server", &stub.url()]);
+    assert!(ended.is(1));
+    assert_eq!(ended.err, "line 3, nonce: is not base64 (write it as base64)\n");
+    assert!(stub.lines()[0].contains("format=jsonl&first_line=1"), "{:?}", stub.lines());
+    let ended = reveille(&["device", "import", &file, "--json", "--server", &stub.url()]);
+    let lines: Vec<Value> =
+        ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[1], json!({"imported": 1, "unchanged": 1, "refused": 1}));
+}
+
+#[test]
+fn a_device_is_named_with_its_authority_and_may_be_a_number() {
+    let stub = Stub::answering(|_| {
+        (
+            200,
+            json!({"device": "IMEI:1", "authority": "operator", "auth": "md5", "user": "u", "msisdn": "447700900123",
+            "attributes": {"plan": "gold"}, "jobs": [{"seq": 7, "state": "notified"}]}),
+        )
+    });
+    let ended =
+        reveille(&["device", "show", "operator/msisdn:447700900123", "--server", &stub.url()]);
+    assert!(ended.is(0), "{ended:?}");
+    assert_eq!(stub.lines(), ["GET /v1/devices/operator/msisdn:447700900123"]);
+    assert!(
+        ended.out.contains("attributes.plan   gold\n")
+            && ended.out.contains("campaign 7, notified"),
+        "{}",
+        ended.out
+    );
+    let ended = reveille(&["device", "show", "IMEI:1", "--server", &stub.url()]);
+    assert!(ended.is(2) && ended.err.contains("AUTHORITY/IMEI:1"), "{ended:?}");
+}
