@@ -4,6 +4,8 @@
 //! claims them and notifies, [`http`] takes the device's messages, [`advance`] is where a conversation meets the
 //! campaign, and [`controller`] ends what is done.
 
+pub mod clock;
 pub mod config;
 pub mod rows;
+pub mod security;
 pub mod store;
