@@ -12,6 +12,8 @@
 //! | [`notification`], [`wap_push`] | package #0 and the push message that carries it |
 
 pub mod alert;
+mod assemble;
+mod compose;
 pub mod digest;
 mod encoding;
 pub mod ids;
@@ -19,6 +21,7 @@ pub mod message;
 pub mod meta;
 pub mod notification;
 pub mod status;
+mod tag;
 pub mod uri;
 pub mod value;
 pub mod wap_push;

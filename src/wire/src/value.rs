@@ -7,7 +7,7 @@ use crate::{
     digest::{base64_octets, base64_text},
     message::Data,
     meta::Format,
-    xml,
+    xml::{self, Infoset},
 };
 use std::borrow::Cow;
 
@@ -54,7 +54,7 @@ pub fn valid(format: &Format, text: &str) -> Result<(), ValueError> {
         Format::Date => Moment::of_date(text).map(drop).ok_or(ValueError::Date),
         Format::Time => Moment::of_time(text).map(drop).ok_or(ValueError::Time),
         Format::Xml => {
-            xml::infoset(text).map(drop).map_err(|error| ValueError::Xml(error.to_string()))
+            xml::parse(text).map(drop).map_err(|error| ValueError::Xml(error.to_string()))
         }
         Format::Null if text.is_empty() => Ok(()),
         Format::Null => Err(ValueError::NoValue),
@@ -179,14 +179,16 @@ fn same_octets(wanted: &str, found: &Found) -> bool {
 }
 
 fn same_document(wanted: &str, found: &Found) -> bool {
-    let Ok(wanted) = xml::infoset(wanted) else { return false };
+    let Ok(wanted) = xml::parse(wanted) else { return false };
     match &found.data {
         Some(Data::Elements(elements)) => match elements.as_slice() {
-            [element] => xml::Infoset::of(element) == wanted,
+            [element] => Infoset::of(element) == wanted.infoset(),
             _ => false,
         },
-        _ => transported_text(found)
-            .is_some_and(|text| xml::infoset(&text).is_ok_and(|found| found == wanted)),
+        _ => {
+            let found = transported_text(found).and_then(|text| xml::parse(&text).ok());
+            found.is_some_and(|found| found.infoset() == wanted.infoset())
+        }
     }
 }
 

@@ -1,25 +1,15 @@
-//! XML.
-use crate::{
-    encoding::{Limits, ReadError, WriteError},
-    message::{Command, Element, Message},
-};
+//! Messages as XML text.
+//!
+//! | module | about |
+//! | --- | --- |
+//! | `read` | octets to events: character sets, entities, namespaces, limits |
+//! | `write` | the form that every known client takes |
+//! | `infoset` | whether two documents say the same |
 
-pub(crate) fn read(_octets: &[u8], _limits: &Limits) -> Result<Message, ReadError> {
-    Err(ReadError::Root)
-}
-pub(crate) fn write(_message: &Message) -> Result<Vec<u8>, WriteError> {
-    Err(WriteError::TooDeep(0))
-}
-pub(crate) fn command_octets(_command: &Command) -> Result<usize, WriteError> {
-    Err(WriteError::TooDeep(0))
-}
-#[derive(PartialEq)]
-pub(crate) struct Infoset;
-impl Infoset {
-    pub(crate) fn of(_element: &Element) -> Self {
-        Self
-    }
-}
-pub(crate) fn infoset(_text: &str) -> Result<Infoset, ReadError> {
-    Err(ReadError::Root)
-}
+mod infoset;
+mod read;
+mod write;
+
+pub(crate) use infoset::{Infoset, parse};
+pub use read::read;
+pub use write::{command_octets, write};
