@@ -25,12 +25,3 @@ pub enum StoreError {
     #[error("the store failed while it {doing}")]
     Backend { doing: &'static str, source: Box<dyn Error + Send + Sync> },
 }
-
-impl StoreError {
-    /// A backend's failure, with what was being done.
-    pub(super) fn while_it(
-        doing: &'static str,
-    ) -> impl FnOnce(Box<dyn Error + Send + Sync>) -> Self {
-        move |source| Self::Backend { doing, source }
-    }
-}

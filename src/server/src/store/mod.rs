@@ -6,6 +6,9 @@
 //! backend can be read in one sitting. What every backend promises is written down as tests in `contract`.
 
 pub mod change;
+#[cfg(test)]
+mod contract;
+pub mod embedded;
 pub mod error;
 pub mod shard;
 

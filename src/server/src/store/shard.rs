@@ -14,7 +14,7 @@ impl Shard {
     /// The shard of a root: (authority, device), (authority, campaign) or (kind, key) as octets.
     ///
     /// The function is part of the stored format and never changes: FNV-1a of 64 bits, mixed by the finalizer of
-    /// MurmurHash3 because the upper bits of FNV of short texts are poor, and then the top eight bits.
+    /// `MurmurHash3` because the upper bits of FNV of short texts are poor, and then the top eight bits.
     pub fn of(root: &[u8]) -> Self {
         let [top, ..] = stable_hash(root).to_be_bytes();
         Self(top)

@@ -1,0 +1,246 @@
+//! What the embedded store remembers of its queues in memory: who holds a lease, and from where it is worth looking.
+//!
+//! On disk a queue is its members in order of due instants. A claim does not touch the disk: it walks on from where the
+//! last one stopped, and leases what it takes, so a crash gives everything back. What a walk has passed and must be
+//! offered again (a lease that ended, a member put at an earlier place) waits in `early`, which is bounded: when it
+//! overflows, the walk starts further back instead. Lines can be forgotten at any time if nobody holds a lease.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::store::{QueueName, SHARDS, Shard};
+
+/// Members passed by the walk that one line keeps in mind before it walks again instead.
+const MOST_EARLY: usize = 1024;
+/// Leases of one line; beyond that its claims are empty until some end.
+const MOST_LEASES: usize = 65_536;
+/// Lines of a shard; beyond that those without leases are forgotten.
+const MOST_LINES: usize = 1024;
+
+/// Where a member stands in its queue. Its order is the order of claims.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) due: u64,
+    pub(super) member: Vec<u8>,
+}
+
+impl Place {
+    const FIRST: Self = Self { due: 0, member: Vec::new() };
+
+    /// The first place behind this one.
+    fn behind(mut self) -> Self {
+        self.member.push(0);
+        self
+    }
+}
+
+/// A member that a group of commits moves: where it stood on disk, and where it will.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Move {
+    pub(super) from: Option<u64>,
+    pub(super) to: Option<u64>,
+}
+
+/// The moves of a group of commits in one shard.
+pub(super) type Moves = HashMap<(QueueName, Vec<u8>), Move>;
+
+/// The lines of all shards.
+pub(super) struct Queues {
+    shards: Vec<Mutex<HashMap<QueueName, Line>>>,
+}
+
+impl Queues {
+    pub(super) fn new() -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+    }
+
+    /// Claims up to `most` of a queue's due members until `until`. `places` answers the queue's members on disk from a
+    /// place on, in order; it is not called when nothing can be due.
+    pub(super) fn claim<E, I>(
+        &self,
+        shard: Shard,
+        queue: &QueueName,
+        (now, until): (u64, u64),
+        most: usize,
+        places: impl FnOnce(&Place) -> I,
+    ) -> Result<Vec<Place>, E>
+    where
+        I: Iterator<Item = Result<Place, E>>,
+    {
+        let mut lines = self.lines(shard);
+        if let Some(line) = lines.get_mut(queue) {
+            return line.claim(now, until, most, places);
+        }
+        if lines.len() >= MOST_LINES {
+            lines.retain(|_, line| !line.is_idle());
+        }
+        lines.entry(queue.clone()).or_default().claim(now, until, most, places)
+    }
+
+    /// Hides the members that are about to move. Between the moment a move can be seen on disk and the moment
+    /// [`Self::moved`] has taken note of it, a claim would otherwise lease a member that is then offered again.
+    pub(super) fn moving(&self, shard: Shard, moves: &Moves) {
+        let mut lines = self.lines(shard);
+        for (queue, member) in moves.keys() {
+            if !lines.contains_key(queue) {
+                lines.insert(queue.clone(), Line::default());
+            }
+            if let Some(line) = lines.get_mut(queue) {
+                line.moving.insert(member.clone());
+            }
+        }
+    }
+
+    /// Takes note of moves that are on disk: their leases end, and they are offered where they stand now.
+    pub(super) fn moved(&self, shard: Shard, moves: Moves) {
+        let mut lines = self.lines(shard);
+        for ((queue, member), moved) in moves {
+            let Some(line) = lines.get_mut(&queue) else { continue };
+            line.moved(member, moved);
+            if line.is_new() {
+                lines.remove(&queue);
+            }
+        }
+    }
+
+    fn lines(&self, shard: Shard) -> MutexGuard<'_, HashMap<QueueName, Line>> {
+        let lines =
+            self.shards.get(usize::from(shard.number())).expect("there are as many as shards");
+        lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of one queue in one shard.
+#[derive(Default)]
+struct Line {
+    /// Everything before this place is taken, gone, or in `early`.
+    from: Option<Place>,
+    /// Nothing from `from` on is due before this instant.
+    due: u64,
+    early: BTreeSet<Place>,
+    leases: HashMap<Vec<u8>, Lease>,
+    ends: BTreeSet<(u64, Vec<u8>)>,
+    moving: HashSet<Vec<u8>>,
+}
+
+struct Lease {
+    due: u64,
+    until: u64,
+}
+
+impl Line {
+    fn claim<E, I>(
+        &mut self,
+        now: u64,
+        until: u64,
+        most: usize,
+        places: impl FnOnce(&Place) -> I,
+    ) -> Result<Vec<Place>, E>
+    where
+        I: Iterator<Item = Result<Place, E>>,
+    {
+        self.give_back(now);
+        let most = most.min(MOST_LEASES.saturating_sub(self.leases.len()));
+        let due = self.early.iter().take_while(|place| place.due <= now);
+        let mut taken: Vec<_> =
+            due.filter(|place| !self.moving.contains(&place.member)).take(most).cloned().collect();
+        for place in &taken {
+            self.early.remove(place);
+        }
+        if taken.len() < most && self.due <= now {
+            self.walk(now, most, &mut taken, places).inspect_err(|_| self.look_again())?;
+        }
+        for place in &taken {
+            self.leases.insert(place.member.clone(), Lease { due: place.due, until });
+            self.ends.insert((until, place.member.clone()));
+        }
+        Ok(taken)
+    }
+
+    /// Walks on over the places on disk and takes what is due and free.
+    fn walk<E, I>(
+        &mut self,
+        now: u64,
+        most: usize,
+        taken: &mut Vec<Place>,
+        places: impl FnOnce(&Place) -> I,
+    ) -> Result<(), E>
+    where
+        I: Iterator<Item = Result<Place, E>>,
+    {
+        let mut last = None;
+        let mut due = u64::MAX;
+        for place in places(self.from.as_ref().unwrap_or(&Place::FIRST)) {
+            let place = place?;
+            if place.due > now || taken.len() == most {
+                due = place.due;
+                break;
+            }
+            if !self.leases.contains_key(&place.member) && !self.moving.contains(&place.member) {
+                taken.push(place.clone());
+            }
+            last = Some(place);
+        }
+        self.due = due;
+        self.from = last.map(Place::behind).or_else(|| self.from.take()).or(Some(Place::FIRST));
+        Ok(())
+    }
+
+    /// Forgets how far the walk has come.
+    fn look_again(&mut self) {
+        self.from = None;
+        self.due = 0;
+        self.early.clear();
+    }
+
+    /// Ends the leases whose time is over.
+    fn give_back(&mut self, now: u64) {
+        while self.ends.first().is_some_and(|(until, _)| *until <= now) {
+            let Some((_, member)) = self.ends.pop_first() else { return };
+            if let Some(lease) = self.leases.remove(&member)
+                && !self.moving.contains(&member)
+            {
+                self.offer(Place { due: lease.due, member });
+            }
+        }
+    }
+
+    fn moved(&mut self, member: Vec<u8>, moved: Move) {
+        self.moving.remove(&member);
+        if let Some(lease) = self.leases.remove(&member) {
+            self.ends.remove(&(lease.until, member.clone()));
+        }
+        let mut place = Place { due: 0, member };
+        if let Some(due) = moved.from {
+            place.due = due;
+            self.early.remove(&place);
+        }
+        if let Some(due) = moved.to {
+            place.due = due;
+            self.offer(place);
+        }
+    }
+
+    /// Makes sure that a free member at this place is found by the next claim for which it is due.
+    fn offer(&mut self, place: Place) {
+        if self.from.as_ref().is_none_or(|from| place >= *from) {
+            self.due = self.due.min(place.due);
+            return;
+        }
+        self.early.insert(place);
+        if self.early.len() > MOST_EARLY {
+            self.due = self.early.first().map_or(0, |place| place.due);
+            self.from = self.early.pop_first();
+            self.early.clear();
+        }
+    }
+
+    /// Never walked, and nothing to remember.
+    fn is_new(&self) -> bool {
+        self.from.is_none() && self.is_idle()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.leases.is_empty() && self.moving.is_empty()
+    }
+}
