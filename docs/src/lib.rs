@@ -1,1 +1,53 @@
-//! How Reveille works, with links that the compiler checks.
+#![doc = include_str!("../overview.md")]
+
+/// One word per idea.
+#[doc = include_str!("../glossary.md")]
+pub mod glossary {}
+
+#[doc = include_str!("../life-of-a-job.md")]
+pub mod life_of_a_job {}
+
+#[doc = include_str!("../life-of-a-session.md")]
+pub mod life_of_a_session {}
+
+#[doc = include_str!("../running-it.md")]
+pub mod running_it {}
+
+#[doc = include_str!("../campaign-document.md")]
+pub mod campaign_document {}
+
+#[doc = include_str!("../reading-messages.md")]
+pub mod reading_messages {}
+
+/// Why things are as they are: one page a decision, half a page each.
+pub mod decisions {
+    #[doc = include_str!("../decisions/0001_sessions_are_plain_data.md")]
+    pub mod d0001_sessions_are_plain_data {}
+
+    #[doc = include_str!("../decisions/0002_store_first_answer_second.md")]
+    pub mod d0002_store_first_answer_second {}
+
+    #[doc = include_str!("../decisions/0003_the_simulator_shares_only_wire.md")]
+    pub mod d0003_the_simulator_shares_only_wire {}
+
+    #[doc = include_str!("../decisions/0004_five_primitives_are_all_the_store_offers.md")]
+    pub mod d0004_five_primitives_are_all_the_store_offers {}
+
+    #[doc = include_str!("../decisions/0005_an_unauthenticated_message_writes_nothing.md")]
+    pub mod d0005_an_unauthenticated_message_writes_nothing {}
+
+    #[doc = include_str!("../decisions/0006_send_then_commit.md")]
+    pub mod d0006_send_then_commit {}
+
+    #[doc = include_str!("../decisions/0007_values_are_pinned_by_digest.md")]
+    pub mod d0007_values_are_pinned_by_digest {}
+
+    #[doc = include_str!("../decisions/0008_the_declared_format_governs.md")]
+    pub mod d0008_the_declared_format_governs {}
+
+    #[doc = include_str!("../decisions/0009_one_function_says_what_may_be_written.md")]
+    pub mod d0009_one_function_says_what_may_be_written {}
+
+    #[doc = include_str!("../decisions/0010_the_wbxml_codec_is_ours.md")]
+    pub mod d0010_the_wbxml_codec_is_ours {}
+}

@@ -2,6 +2,7 @@
 
 use crate::{console::Console, input};
 use api::Problem;
+use campaign::Document;
 use clap::Args;
 use std::{
     path::{Path, PathBuf},
@@ -20,9 +21,6 @@ pub struct Check {
     file: PathBuf,
 }
 
-/// The largest campaign document, in octets; the server takes no larger one.
-const LARGEST: u64 = 1024 * 1024;
-
 pub(super) fn run(args: &Check, console: &mut Console<'_>) -> anyhow::Result<ExitCode> {
     let text = text(&args.file)?;
     let problems = problems(&text);
@@ -37,7 +35,7 @@ pub(super) fn run(args: &Check, console: &mut Console<'_>) -> anyhow::Result<Exi
 
 /// The text of a campaign document.
 pub(super) fn text(file: &Path) -> anyhow::Result<String> {
-    input::read_text(file, LARGEST)
+    input::read_text(file, campaign::document::LONGEST as u64)
 }
 
 /// Prints each problem as `file:line: path: what; help`, and refuses.
@@ -61,14 +59,14 @@ pub(super) fn tell(
     Ok(ExitCode::FAILURE)
 }
 
-pub(super) struct Document;
-
-pub(super) fn parse(_text: &str) -> Result<Document, Vec<Problem>> {
-    Ok(Document)
+/// Reads the document; what is wrong with it in the words of the API, as the server would say it.
+pub(super) fn parse(text: &str) -> Result<Document, Vec<Problem>> {
+    Document::parse(text).map_err(|problems| problems.into_iter().map(told).collect())
 }
 
-pub(super) fn devices_file(_document: &Document) -> Option<String> {
-    None
+fn told(problem: campaign::Problem) -> Problem {
+    let campaign::Problem { path, line, what, help } = problem;
+    Problem { path, line, what, help }
 }
 
 fn problems(text: &str) -> Vec<Problem> {

@@ -49,7 +49,7 @@ pub(super) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let text = check::text(&args.file)?;
     let named = match check::parse(&text) {
-        Ok(document) => check::devices_file(&document),
+        Ok(document) => document.devices.file,
         Err(problems) => return check::tell(&args.file, &problems, console),
     };
     // Opened before anything is submitted: a campaign without its devices helps nobody.

@@ -4,7 +4,7 @@
 use super::tree;
 use wire::{
     message::{Command, Cred, Data, Item, Message},
-    meta::Meta,
+    meta::{Format, Meta},
 };
 
 /// What stands where a secret stood.
@@ -54,10 +54,10 @@ fn command(command: &mut Command, show: bool) {
         | Command::Delete(edit)
         | Command::Copy(edit)
         | Command::Get(edit) => {
-            items(&mut edit.items, None, show);
+            items(&mut edit.items, &edit.meta, None, show);
         }
-        Command::Exec(exec) => items(&mut exec.items, None, show),
-        Command::Alert(alert) => items(&mut alert.items, None, show),
+        Command::Exec(exec) => items(&mut exec.items, &exec.meta, None, show),
+        Command::Alert(alert) => items(&mut alert.items, &Meta::default(), None, show),
         Command::Atomic(block) | Command::Sequence(block) => {
             block.commands.iter_mut().for_each(|one| self::command(one, show));
         }
@@ -69,11 +69,14 @@ fn command(command: &mut Command, show: bool) {
                 nonce(chal, show);
             }
             let about = status.target_refs.first().or_else(|| status.source_refs.first()).cloned();
-            items(&mut status.items, about.as_deref(), show);
+            items(&mut status.items, &Meta::default(), about.as_deref(), show);
+            if status.cmd == "Alert" && !show {
+                typed(&mut status.items);
+            }
         }
         Command::Results(results) => {
             let about = results.source_ref.clone().or_else(|| results.target_ref.clone());
-            items(&mut results.items, about.as_deref(), show);
+            items(&mut results.items, &results.meta, about.as_deref(), show);
         }
         Command::Unknown(_) => {}
     }
@@ -94,8 +97,8 @@ fn nonce(meta: &mut Meta, show: bool) {
     }
 }
 
-/// `about` is the address of items that have none.
-fn items(items: &mut [Item], about: Option<&str>, show: bool) {
+/// `outer` is what the command says of all its items, `about` the address of those that have none.
+fn items(items: &mut [Item], outer: &Meta, about: Option<&str>, show: bool) {
     for item in items {
         tree::open(item);
         nonce(&mut item.meta, show);
@@ -104,7 +107,8 @@ fn items(items: &mut [Item], about: Option<&str>, show: bool) {
         }
         let own =
             item.target.as_ref().or(item.source.as_ref()).map(|address| address.loc_uri.as_str());
-        let secret = own.or(about).is_some_and(is_secret);
+        let format = item.meta.format.as_ref().or(outer.format.as_ref());
+        let secret = own.or(about).is_some_and(|uri| is_secret(uri, format));
         match &mut item.data {
             Some(data) if secret => *data = Data::text(HIDDEN),
             Some(Data::Elements(elements)) => {
@@ -117,11 +121,26 @@ fn items(items: &mut [Item], about: Option<&str>, show: bool) {
     }
 }
 
+/// What a user typed may be a PIN; the number of a choice is not.
+fn typed(items: &mut [Item]) {
+    for data in items.iter_mut().filter_map(|item| item.data.as_mut()) {
+        let is_choice = data
+            .as_text()
+            .is_some_and(|text| text.len() <= 2 && text.bytes().all(|c| c.is_ascii_digit()));
+        if !is_choice {
+            *data = Data::text(HIDDEN);
+        }
+    }
+}
+
 /// Whether the value of the node is a secret, judged by the last segment of its address.
-fn is_secret(uri: &str) -> bool {
+///
+/// A number or a yes beside a telling name is a policy about secrets (`MinDevicePasswordLength`) and none itself.
+fn is_secret(uri: &str, format: Option<&Format>) -> bool {
     let node = uri.split_once('?').map_or(uri, |(node, _)| node);
     let name = node.rsplit('/').next().unwrap_or(node).to_ascii_lowercase();
-    NAMES.contains(&name.as_str()) || TELLING.iter().any(|part| name.contains(part))
+    let policy = matches!(format, Some(Format::Int | Format::Bool | Format::Node));
+    NAMES.contains(&name.as_str()) || !policy && TELLING.iter().any(|part| name.contains(part))
 }
 
 #[cfg(test)]
@@ -137,12 +156,14 @@ mod tests {
             "./WiFi/1/WPA-PSK",
             "Password",
         ] {
-            assert!(is_secret(uri), "{uri}");
+            assert!(is_secret(uri, None), "{uri}");
         }
         for uri in
             ["./DevInfo/DevId", "./Secrets/Name", "./AP/1/Addr?prop=ACL", "./Email/1/Pwn", "."]
         {
-            assert!(!is_secret(uri), "{uri}");
+            assert!(!is_secret(uri, None), "{uri}");
         }
+        assert!(!is_secret("./Policy/MinDevicePasswordLength", Some(&Format::Int)));
+        assert!(is_secret("./Lock/PIN", Some(&Format::Int)));
     }
 }

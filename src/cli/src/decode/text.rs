@@ -309,7 +309,8 @@ fn status(status: &Status, indent: usize, out: &mut impl Write) -> fmt::Result {
             write!(out, ", {}", words::plain(uri))?;
         }
     }
-    for (name, text) in &status.code_attributes {
+    for (name, text) in status.code_attributes.iter().filter(|(name, _)| !name.starts_with("xmlns"))
+    {
         write!(out, ", {} {}", words::plain(name), words::plain(text))?;
     }
     if let Some(chal) = &status.chal {

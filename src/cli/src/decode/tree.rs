@@ -91,9 +91,13 @@ fn node(node: &Element, parent: &str, indent: usize, out: &mut impl Write) -> fm
     children(node, "Node").try_for_each(|one| self::node(one, &uri, indent, out))
 }
 
-/// Replaces the values of the nodes whose address `is_secret` says so.
-pub(super) fn mask(element: &mut Element, is_secret: &dyn Fn(&str) -> bool, hidden: &str) {
-    let secret = text_of(element, "NodeName").is_some_and(|name| is_secret(&name));
+/// Whether a node of this name and format holds a secret.
+type IsSecret<'a> = &'a dyn Fn(&str, Option<&Format>) -> bool;
+
+/// Replaces the values of the nodes whose name `is_secret` says so.
+pub(super) fn mask(element: &mut Element, is_secret: IsSecret<'_>, hidden: &str) {
+    let format = child(element, "RTProperties").and_then(format_of);
+    let secret = text_of(element, "NodeName").is_some_and(|name| is_secret(&name, format.as_ref()));
     for content in &mut element.content {
         if let Content::Element(inner) = content {
             if secret && inner.name == "Value" {

@@ -1,5 +1,7 @@
 //! Text from a device, made safe for a terminal and short enough for a line.
 
+use super::mask::HIDDEN;
+
 /// The longest value that stands on a line, in characters; the rest is counted. 160 is two lines of a terminal.
 const LONGEST: usize = 160;
 
@@ -10,8 +12,11 @@ pub(super) fn plain(text: &str) -> String {
         .collect()
 }
 
-/// The text in quotes, blanks visible by them, its tail counted when it is long.
+/// The text in quotes, blanks visible by them, its tail counted when it is long. What is hidden is no text of the device.
 pub(super) fn quoted(text: &str) -> String {
+    if text == HIDDEN {
+        return text.to_owned();
+    }
     let mut characters = text.chars();
     let mut shown = String::from('"');
     for c in characters.by_ref().take(LONGEST) {
