@@ -1,6 +1,40 @@
-//! The server's half of an OMA DM session, as plain data.
+//! The server's half of an OMA DM session, as plain data: a message of the device and what is known about it go in, a
+//! [`Step`] comes out. No I/O, no clock, no dice.
+//!
+//! ```text
+//! open(first message)  ->  a challenge, after which nothing is stored, or the first Step
+//! session.place(next)  ->  a repeat (send the stored answer), the next one, too old, or a new beginning
+//! session.receive(next) -> Step { session, reply, ends, news }
+//! ```
+//!
+//! | module | about |
+//! | --- | --- |
+//! | [`context`] | what the caller brings: account, nonces, and the [`Work`] that waits for the device |
+//! | [`step`] | what a message leads to |
+//! | [`place`] | repeats, gaps and restarts |
+//! | `setup` | the first message: version, trust, what the device says of itself |
+//! | `auth` | credentials, in both directions |
+//! | `exchange` | one message in, one reply out: the order in which things are looked at |
+//! | `hearing` | what each command of a message means, and the status that it is owed |
+//! | `sent` | commands that wait for their answers |
+//! | `command` | what is sent, as commands of the protocol |
+//! | `reply` | a reply in the making, within the size that the device takes |
+//! | `job` | one job: its settings, what is known of each, and the values read |
+//! | `phases` | query, ask, write, prove |
+//! | `pin` | the digest that ties a job to its rendering |
+
+mod auth;
+mod command;
 pub mod context;
+mod exchange;
+mod hearing;
+mod job;
+mod phases;
+mod pin;
 pub mod place;
+mod reply;
+mod sent;
+mod setup;
 pub mod step;
 
 pub use context::{
@@ -8,42 +42,149 @@ pub use context::{
     ServerCredential, ServerSecret, Setting, Unfit, Verb, Work,
 };
 pub use place::Place;
-use serde::{Deserialize, Serialize};
+pub use setup::open;
 pub use step::{
     CommandReport, End, Event, Failure, JobEnd, News, Opening, Outcome, Phase, Step, Why,
 };
+
+use auth::{Proof, ServerAuth};
+use exchange::Exchange;
+use job::Run;
+use sent::Sent;
+use serde::{Deserialize, Serialize};
 use wire::{
+    digest::Nonce,
     ids::{MsgId, SessionId},
     message::Message,
 };
 
-/// One management session with one device, between two messages.
+/// One management session with one device, between two messages. Stored, it stays below 4 kB (D6): the values to be
+/// written are not in it, only their digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     id: SessionId,
-    last: MsgId,
-    body: [u8; 32],
-    refused: bool,
-    over: Option<End>,
+    last: Last,
+    /// The `MsgID` of our last reply.
+    ours: u32,
+    /// Messages that were accepted.
+    messages: u16,
+    /// Messages of the device's unfinished package so far.
+    unfinished: u8,
+    /// The device's `MaxMsgSize`, as last given.
+    max_msg_size: Option<u32>,
+    facts: Facts,
+    server_auth: ServerAuth,
+    /// The nonce that the device gave in this session, if it did.
+    server_nonce: Option<Nonce>,
+    /// Commands of ours that wait for their answers.
+    sent: Option<Sent>,
+    stage: Stage,
+    /// Jobs that ended in this session.
+    done: Vec<JobRef>,
 }
 
-/// The first message of a session: there is none yet, or the device starts anew.
-pub fn open(_message: &Message, _context: &Context<'_>) -> Opening {
-    unreachable!("not written yet")
+/// The last message that counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Last {
+    msg: MsgId,
+    body: [u8; 32],
+    /// Messages in a row with the right token and wrong credentials.
+    refusals: u8,
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum Stage {
+    /// Package 1 is coming in; or it said nothing of the device, and the device was asked.
+    Setup {
+        asked: bool,
+    },
+    /// No job runs; the next is chosen when the device's package is complete.
+    Between,
+    Working(Box<Run>),
+    Over(End),
 }
 
 impl Session {
+    /// The most messages of a device in one session: a conversation that needs more leads nowhere.
+    pub const MOST_MESSAGES: u16 = 250;
+    /// The most messages of one package.
+    const MOST_UNFINISHED: u8 = 16;
+    /// The most jobs in one session; what is left comes in the next.
+    const MOST_JOBS: usize = 16;
+    /// Wrong credentials in a row beside the right token, after which the session ends.
+    const MOST_REFUSALS: u8 = 3;
+
     pub fn id(&self) -> &SessionId {
         &self.id
     }
 
     /// Whether nothing follows any more.
     pub fn over(&self) -> bool {
-        self.over.is_some()
+        matches!(self.stage, Stage::Over(_))
+    }
+
+    /// The job that is being done.
+    pub fn job(&self) -> Option<JobRef> {
+        match &self.stage {
+            Stage::Working(run) => Some(run.job),
+            Stage::Setup { .. } | Stage::Between | Stage::Over(_) => None,
+        }
     }
 
     /// The next message of the session, as [`Session::place`] found it. Total: any message leaves a defined state.
-    pub fn receive(self, _message: &Message, _context: &Context<'_>) -> Step {
-        unreachable!("not written yet")
+    ///
+    /// A message that neither comes with a proof ([`Context::proven`]) nor carries a valid `Cred` is challenged and
+    /// moves nothing; its only news is [`News::Refused`].
+    pub fn receive(mut self, message: &Message, context: &Context<'_>) -> Step {
+        if let Some(refusal) = setup::unsupported(message, context, self.next_msg_id(message)) {
+            return Step {
+                session: self,
+                reply: refusal,
+                ends: Vec::new(),
+                news: vec![News::Refused],
+            };
+        }
+        match auth::examine(message, context) {
+            proof @ (Proof::Transport | Proof::Given(_)) => {
+                Exchange::resumed(self, message, context, proof).run()
+            }
+            Proof::Missing => self.unmoved(message, context, Proof::Missing),
+            Proof::Wrong if context.proven => {
+                let reply =
+                    setup::challenge(message, context, self.next_msg_id(message), Proof::Wrong);
+                self.count_refusal(message, context);
+                let news = match self.stage {
+                    Stage::Over(end) => vec![News::Over(end)],
+                    Stage::Setup { .. } | Stage::Between | Stage::Working(_) => Vec::new(),
+                };
+                Step { session: self, reply, ends: Vec::new(), news }
+            }
+            Proof::Wrong => self.unmoved(message, context, Proof::Wrong),
+        }
+    }
+
+    fn unmoved(self, message: &Message, context: &Context<'_>, proof: Proof) -> Step {
+        let reply = setup::challenge(message, context, self.next_msg_id(message), proof);
+        Step { session: self, reply, ends: Vec::new(), news: vec![News::Refused] }
+    }
+
+    /// The right token with wrong credentials: the sender is known well enough to remember the refusal.
+    fn count_refusal(&mut self, message: &Message, context: &Context<'_>) {
+        self.ours = self.next_msg_id(message);
+        self.last = Last {
+            msg: message.header.msg_id,
+            body: context.body_digest,
+            refusals: self.last.refusals.saturating_add(1),
+        };
+        if self.last.refusals >= Self::MOST_REFUSALS && !self.over() {
+            self.stage = Stage::Over(End::GaveUp);
+        }
+    }
+
+    /// The `MsgID` of the reply to `message`. It keeps step with the device's, so that the challenge to a message that
+    /// may leave no trace has a number of its own too.
+    fn next_msg_id(&self, message: &Message) -> u32 {
+        self.ours.saturating_add(1).max(message.header.msg_id.0)
     }
 }

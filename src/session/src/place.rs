@@ -22,12 +22,12 @@ pub enum Place {
 impl Session {
     /// Where a message with this session's id stands. `body_digest` is the SHA-256 of its body.
     pub fn place(&self, message: &Message, body_digest: &[u8; 32]) -> Place {
-        let MsgId(last) = self.last;
+        let MsgId(last) = self.last.msg;
         let MsgId(this) = message.header.msg_id;
-        if this == last && self.body == *body_digest {
+        if this == last && self.last.body == *body_digest {
             return Place::Repeat;
         }
-        if this == last && self.refused {
+        if this == last && self.last.refusals > 0 {
             return Place::AgainAfterRefusal;
         }
         if this > last {

@@ -1,0 +1,375 @@
+//! One message in, one reply out: the order in which things are looked at.
+
+use crate::{
+    Atomic, AuthKind, Context, End, Facts, Failure, JobEnd, JobRef, News, Outcome, Phase, Session,
+    Stage, Step, Why,
+    auth::Proof,
+    command,
+    hearing::Heard,
+    job::{Job, Lost},
+    phases::{self, Next},
+    reply::{Head, NoRoom, Reply},
+    sent::{Sent, What},
+};
+use wire::{
+    digest,
+    message::{Block, Command, Message},
+    meta::Meta,
+    status::StatusCode,
+};
+
+/// The longest reply, in octets, whatever a device claims to take: the larger of two field clients took 60 kB.
+const LONGEST_REPLY: usize = 60_000;
+
+/// A message being answered.
+#[derive(Debug)]
+pub(crate) struct Exchange<'a> {
+    pub(crate) session: Session,
+    pub(crate) message: &'a Message,
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) reply: Reply<'a>,
+    /// The running job; the session has it while no message is answered.
+    pub(crate) job: Option<Job>,
+    /// The session begins with this message.
+    pub(crate) opening: bool,
+    pub(crate) ends: Vec<JobEnd>,
+    pub(crate) news: Vec<News>,
+}
+
+impl<'a> Exchange<'a> {
+    pub(crate) fn opening(
+        session: Session,
+        message: &'a Message,
+        context: &'a Context<'a>,
+        proof: Proof,
+    ) -> Self {
+        let mut exchange = Self::new(session, message, context);
+        exchange.opening = true;
+        exchange.news.push(News::Authenticated);
+        exchange.acknowledge(proof, true);
+        exchange
+    }
+
+    pub(crate) fn resumed(
+        session: Session,
+        message: &'a Message,
+        context: &'a Context<'a>,
+        proof: Proof,
+    ) -> Self {
+        let gap = message.header.msg_id.0.saturating_sub(session.last.msg.0).saturating_sub(1);
+        let mut exchange = Self::new(session, message, context);
+        if gap > 0 {
+            exchange.news.push(News::Gap(gap));
+        }
+        // A device that proves itself by its credentials alone must not use the same ones twice.
+        exchange.acknowledge(proof, !context.proven);
+        exchange
+    }
+
+    fn new(session: Session, message: &'a Message, context: &'a Context<'a>) -> Self {
+        let reply = Reply::new(message, context, session.next_msg_id(message));
+        Self {
+            session,
+            message,
+            context,
+            reply,
+            job: None,
+            opening: false,
+            ends: Vec::new(),
+            news: Vec::new(),
+        }
+    }
+
+    /// The status for the message itself: 212 for credentials (after 200 client A would never send them again), 200 for
+    /// a message that needed none.
+    fn acknowledge(&mut self, proof: Proof, fresh_nonce: bool) {
+        let (code, chal) = match proof {
+            Proof::Given(AuthKind::Md5) if fresh_nonce => {
+                self.news.push(News::NonceIssued(self.context.next_nonce.clone()));
+                (StatusCode::Authenticated, Some(digest::chal_md5(self.context.next_nonce)))
+            }
+            Proof::Given(AuthKind::Md5 | AuthKind::Basic) => (StatusCode::Authenticated, None),
+            Proof::Transport | Proof::Missing | Proof::Wrong => (StatusCode::Ok, None),
+        };
+        self.reply.header_status(code, chal, Vec::new());
+    }
+
+    pub(crate) fn run(mut self) -> Step {
+        let header = &self.message.header;
+        self.session.last =
+            crate::Last { msg: header.msg_id, body: self.context.body_digest, refusals: 0 };
+        self.session.messages = self.session.messages.saturating_add(1);
+        if let Some(octets) = header.meta.max_msg_size {
+            self.session.max_msg_size = Some(u32::try_from(octets).unwrap_or(u32::MAX));
+        }
+        let changed = self.take_up();
+        let heard = self.hear();
+        let last = self.decide(heard, changed);
+        self.finish(last)
+    }
+
+    /// Takes up the job that the session was at. True when it is not what it was.
+    fn take_up(&mut self) -> bool {
+        let run = match std::mem::replace(&mut self.session.stage, Stage::Between) {
+            Stage::Working(run) => run,
+            stage @ (Stage::Setup { .. } | Stage::Between | Stage::Over(_)) => {
+                self.session.stage = stage;
+                return false;
+            }
+        };
+        let job = run.job;
+        match Job::resume(*run, &self.session.facts, self.context.work) {
+            Ok(job) => self.job = Some(job),
+            Err(Lost::Changed) => return true,
+            Err(Lost::Gone) => self.let_go(job),
+            Err(Lost::Ended(end)) => {
+                self.ends.push(end);
+                self.let_go(job);
+            }
+        }
+        false
+    }
+
+    /// What follows from the message. True when the reply ends our package.
+    fn decide(&mut self, heard: Heard, changed: bool) -> bool {
+        if self.session.over() {
+            return true;
+        }
+        if heard.aborted {
+            self.news.push(News::Abort);
+            self.over(End::Aborted);
+            return true;
+        }
+        if heard.distrusted {
+            self.news.push(News::ServerRefused);
+            self.over(End::GaveUp);
+            return true;
+        }
+        if changed {
+            self.over(End::RenderingChanged);
+            return true;
+        }
+        if heard.challenged {
+            // The message was refused unread: the same again, with new credentials.
+            self.session.sent = None;
+            if let Stage::Setup { asked } = &mut self.session.stage {
+                *asked = false;
+            }
+        }
+        if let Some(outcome) = heard.failed {
+            self.end_job(outcome);
+        }
+        if self.session.messages >= Session::MOST_MESSAGES {
+            self.over(End::GaveUp);
+            return true;
+        }
+        if !self.message.last {
+            return self.ask_for_more();
+        }
+        self.session.unfinished = 0;
+        self.settle();
+        self.advance();
+        true
+    }
+
+    /// The device's package goes on in another message: until it is complete, nothing new is sent (DM Protocol 1.2,
+    /// "Multiple messages in a package").
+    fn ask_for_more(&mut self) -> bool {
+        self.session.unfinished = self.session.unfinished.saturating_add(1);
+        if self.session.unfinished >= Session::MOST_UNFINISHED {
+            self.over(End::GaveUp);
+            return true;
+        }
+        self.reply.push_anyway(|id| Command::Alert(command::next_message(id)));
+        false
+    }
+
+    /// The package is complete: what was not answered by now will not be.
+    fn settle(&mut self) {
+        let Some(sent) = self.session.sent.take() else { return };
+        if let Some(job) = &mut self.job
+            && let Err(outcome) = phases::settle(job, sent.orders())
+        {
+            self.end_job(outcome);
+        }
+    }
+
+    /// Goes on until there is something to send, or nothing left to do.
+    fn advance(&mut self) {
+        if let Stage::Setup { asked } = self.session.stage {
+            if self.session.facts.is_empty() && !asked && self.ask_for_facts() {
+                return;
+            }
+            self.news.push(News::Facts(self.session.facts.clone()));
+            self.session.stage = Stage::Between;
+        }
+        loop {
+            if self.job.is_none() && !self.begin_job() {
+                self.over(End::Complete);
+                return;
+            }
+            let Some(job) = &mut self.job else { continue };
+            match phases::next(job) {
+                Next::Send(whats) => match self.send(&whats) {
+                    Ok(()) => return,
+                    Err(failure) => self.end_job(Outcome::Failed(failure)),
+                },
+                Next::SendAtomic(whats) => match (self.send_atomic(&whats), &mut self.job) {
+                    (Ok(()), _) => return,
+                    // What does not fit as a whole may fit one by one.
+                    (Err(_), Some(job)) if job.plan.atomic == Atomic::WhenSupported => {
+                        job.run.atomic = false
+                    }
+                    (Err(failure), _) => self.end_job(Outcome::Failed(failure)),
+                },
+                Next::Render => match job.render(&self.session.facts, self.context.work) {
+                    Ok(()) => {}
+                    Err(Some(outcome)) => self.end_job(outcome),
+                    Err(None) => {
+                        let job = job.run.job;
+                        self.let_go(job);
+                    }
+                },
+                Next::End(outcome) => self.end_job(outcome),
+            }
+        }
+    }
+
+    /// Takes the next job in working order. False when there is none.
+    fn begin_job(&mut self) -> bool {
+        let done = &self.session.done;
+        if done.len() >= Session::MOST_JOBS {
+            return false;
+        }
+        let plans = self.context.work.plans(&self.session.facts);
+        let Some(mut plan) = plans.into_iter().find(|plan| !done.contains(&plan.job)) else {
+            return false;
+        };
+        self.news.push(News::Started(plan.job));
+        let skip = plan.skip.take();
+        self.job = Some(Job::begin(plan));
+        if let Some(why) = skip {
+            self.end_job(Outcome::NotApplicable(why));
+        }
+        true
+    }
+
+    fn end_job(&mut self, outcome: Outcome) {
+        if let Some(job) = self.job.take() {
+            self.ends.push(job.end(outcome));
+            self.let_go(job.run.job);
+        }
+    }
+
+    /// Nothing more is done for a job in this session.
+    fn let_go(&mut self, job: JobRef) {
+        self.job = None;
+        self.session.sent = None;
+        self.session.done.push(job);
+    }
+
+    fn over(&mut self, end: End) {
+        self.job = None;
+        self.session.sent = None;
+        self.session.stage = Stage::Over(end);
+        self.news.push(News::Over(end));
+    }
+
+    fn ask_for_facts(&mut self) -> bool {
+        self.session.stage = Stage::Setup { asked: true };
+        let whats: Vec<What> =
+            (0_u8..).zip(Facts::NODES).map(|(place, _)| What::Fact(place)).collect();
+        self.send(&whats).is_ok()
+    }
+
+    /// Sends as many of `whats` as fit. An error is about the first, when not even that one does.
+    fn send(&mut self, whats: &[What]) -> Result<(), Failure> {
+        let (limit, first) = (self.limit(), self.reply.next_number());
+        let mut fitting = 0;
+        for what in whats.iter().take(Sent::MOST) {
+            match self
+                .reply
+                .push(limit, |ids| command::build(*what, ids.next_id(), self.job.as_ref()))
+            {
+                Ok(()) => fitting += 1,
+                Err(no_room) if fitting == 0 => return Err(self.unsendable(*what, no_room)),
+                Err(NoRoom::Full | NoRoom::Unwritable) => break,
+            }
+        }
+        self.note_sent(first, whats.iter().take(fitting).copied());
+        Ok(())
+    }
+
+    /// Sends all of `whats` as one Atomic, which has to fit into one message.
+    fn send_atomic(&mut self, whats: &[What]) -> Result<(), Failure> {
+        let (limit, first) = (self.limit(), self.reply.next_number());
+        let pushed = if whats.len() < Sent::MOST {
+            self.reply.push(limit, |ids| {
+                let id = Some(ids.next_id());
+                let writes = whats
+                    .iter()
+                    .map(|what| command::build(*what, ids.next_id(), self.job.as_ref()));
+                Some(Command::Atomic(Block {
+                    id,
+                    commands: writes.collect::<Option<_>>()?,
+                    ..Block::default()
+                }))
+            })
+        } else {
+            Err(NoRoom::Full)
+        };
+        pushed.map_err(|no_room| self.unsendable(What::Block, no_room))?;
+        self.note_sent(first, std::iter::once(What::Block).chain(whats.iter().copied()));
+        Ok(())
+    }
+
+    fn unsendable(&self, what: What, no_room: NoRoom) -> Failure {
+        let why = match no_room {
+            NoRoom::Full => Why::TooLarge,
+            NoRoom::Unwritable => Why::Unwritable,
+        };
+        match &self.job {
+            Some(job) => job.failure(what, None, why),
+            None => Failure { uri: String::new(), status: None, phase: Phase::Query, why },
+        }
+    }
+
+    fn note_sent(&mut self, first: u32, whats: impl Iterator<Item = What> + Clone) {
+        if let Some(job) = &mut self.job {
+            for what in whats.clone() {
+                self.news.extend(job.note_sent(what));
+            }
+        }
+        self.session.sent = Some(Sent::new(self.reply.msg_id(), first, whats));
+    }
+
+    /// The most octets of this reply.
+    fn limit(&self) -> usize {
+        let device = self.session.max_msg_size.and_then(|octets| usize::try_from(octets).ok());
+        device.unwrap_or(self.context.reply_octets).min(LONGEST_REPLY)
+    }
+
+    fn finish(mut self, last: bool) -> Step {
+        let mut head =
+            Head { resp_uri: self.context.resp_uri.map(str::to_owned), ..Head::default() };
+        if self.session.stage != Stage::Over(End::GaveUp) {
+            head.cred = self
+                .session
+                .server_auth
+                .cred(self.context.account, self.session.server_nonce.as_ref());
+        }
+        if self.opening {
+            head.meta = Meta {
+                max_msg_size: Some(self.context.max_msg_size.into()),
+                max_obj_size: Some(self.context.max_obj_size.into()),
+                ..Meta::default()
+            };
+        }
+        self.session.ours = self.reply.msg_id();
+        if let Some(job) = self.job.take() {
+            self.session.stage = Stage::Working(Box::new(job.put_down()));
+        }
+        let reply = self.reply.message_with(head, last);
+        Step { session: self.session, reply, ends: self.ends, news: self.news }
+    }
+}

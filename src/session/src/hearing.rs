@@ -1,0 +1,351 @@
+//! What each command of a message means to the session, and the status that it is owed.
+
+use crate::{
+    Event, Facts, Failure, News, Outcome, Stage, Verb, Why,
+    auth::given_nonce,
+    exchange::Exchange,
+    reply::cut,
+    sent::{Note, What},
+    setup::command_id,
+};
+use wire::{
+    alert::AlertCode,
+    ids::StatusTarget,
+    message::{Alert, Command, Data, Edit, Item, Results, Status},
+    meta::Format,
+    status::StatusCode,
+    uri::LocUri,
+    value::{self, Found},
+};
+
+/// What a message says beyond the answers to open commands, which are filed with those.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// Alert 1223.
+    pub(crate) aborted: bool,
+    /// The device did not accept our message for want of credentials.
+    pub(crate) challenged: bool,
+    /// The device cannot be convinced.
+    pub(crate) distrusted: bool,
+    /// How the running job ends, whatever else is answered.
+    pub(crate) failed: Option<Outcome>,
+    events: usize,
+}
+
+/// The most events of one message.
+const MOST_EVENTS: usize = 16;
+
+impl Exchange<'_> {
+    /// Goes through the commands of the message in their order.
+    pub(crate) fn hear(&mut self) -> Heard {
+        let mut heard = Heard::default();
+        let message = self.message;
+        for command in &message.commands {
+            let owed = match command {
+                Command::Status(status) => {
+                    self.hear_status(status, &mut heard);
+                    None
+                }
+                Command::Results(results) => self.hear_results(results, &mut heard),
+                // What cannot be named in a status was not understood.
+                command if command.id().is_none() && !matches!(command, Command::Unknown(_)) => {
+                    Some(StatusCode::BadRequest)
+                }
+                Command::Alert(alert) => Some(self.hear_alert(alert, &mut heard)),
+                Command::Replace(edit) => Some(self.hear_replace(edit)),
+                // Only a server sends these (DM RepPro 1.2, "who may send what").
+                Command::Add(_)
+                | Command::Delete(_)
+                | Command::Copy(_)
+                | Command::Get(_)
+                | Command::Exec(_)
+                | Command::Atomic(_)
+                | Command::Sequence(_) => Some(StatusCode::NotAllowed),
+                Command::Unknown(_) => command_id(command).map(|_| StatusCode::NotImplemented),
+            };
+            if let Some(code) = owed {
+                self.reply.status(command_id(command).as_ref(), command.name(), code);
+            }
+        }
+        heard
+    }
+
+    fn hear_status(&mut self, status: &Status, heard: &mut Heard) {
+        let session = &mut self.session;
+        let is_last = status.msg_ref.is_none_or(|msg| msg.0 == session.ours);
+        match &status.about {
+            StatusTarget::Header => {
+                let is_open =
+                    session.sent.as_ref().is_some_and(|sent| sent.is_meant(status.msg_ref));
+                if !is_last && !is_open {
+                    return;
+                }
+                if let Some(nonce) = status.chal.as_ref().and_then(given_nonce) {
+                    session.server_nonce = Some(nonce.clone());
+                    self.news.push(News::ServerNonce(nonce));
+                }
+                // In the first message it is about our challenge, where there was nothing to accept.
+                if let Some(code) = status.code
+                    && !self.opening
+                {
+                    heard.challenged |= code.is_challenge();
+                    heard.distrusted |= !session.server_auth.heard(code, status.chal.as_ref());
+                }
+            }
+            StatusTarget::Command(cmd_ref) => {
+                if let (Some(sent), Some(code)) = (&mut session.sent, status.code)
+                    && sent.is_meant(status.msg_ref)
+                    && let Some(place) = sent.place(cmd_ref)
+                {
+                    sent.status(place, code);
+                }
+            }
+            StatusTarget::Unnamed => {}
+        }
+    }
+
+    /// Files values with the commands that asked for them. Results are owed a status only when something is wrong.
+    fn hear_results(&mut self, results: &Results, heard: &mut Heard) -> Option<StatusCode> {
+        let past = match &self.session.sent {
+            Some(sent) => sent.is_past(results.msg_ref),
+            None => results.msg_ref.is_some_and(|msg| msg.0 < self.session.ours),
+        };
+        if past {
+            // Windows repeats results in the message that follows.
+            return None;
+        }
+        let mut owed = None;
+        for item in &results.items {
+            match self.hear_item(results, item, heard) {
+                Ok(()) => {}
+                Err(code) => owed = Some(code),
+            }
+        }
+        owed
+    }
+
+    fn hear_item(
+        &mut self,
+        results: &Results,
+        item: &Item,
+        heard: &mut Heard,
+    ) -> Result<(), StatusCode> {
+        let address =
+            item.source.as_ref().or(item.target.as_ref()).map(|address| address.loc_uri.as_str());
+        let address = address.or(results.source_ref.as_deref()).or(results.target_ref.as_deref());
+        let uri = match address {
+            Some(text) => Some(LocUri::parse(text).map_err(|_no_address| StatusCode::BadRequest)?),
+            None => None,
+        };
+        let place = self.asked_for(results, uri.as_ref()).ok_or(StatusCode::NotFound)?;
+        let fault = part_fault(item, &results.meta.format, self.context.max_obj_size);
+        let what = self
+            .session
+            .sent
+            .as_ref()
+            .and_then(|sent| sent.orders().get(place))
+            .map(|order| order.what);
+        let note = match (fault, what) {
+            (Some(_), _) => Note::Partial,
+            (None, Some(what)) => {
+                let format = item.meta.format.as_ref().or(results.meta.format.as_ref()).cloned();
+                self.weigh(what, &Found { format, data: item.data.clone() }, heard)
+            }
+            (None, None) => Note::Nothing,
+        };
+        if let Some(sent) = &mut self.session.sent {
+            sent.note(place, note);
+        }
+        fault.map_or(Ok(()), Err)
+    }
+
+    /// The open command that asked for a node: the one that is referred to, or, when the reference is missing or speaks
+    /// of another node, the one that asked for this address.
+    fn asked_for(&self, results: &Results, uri: Option<&LocUri>) -> Option<usize> {
+        let sent = self.session.sent.as_ref()?;
+        if !sent.is_meant(results.msg_ref) {
+            return None;
+        }
+        let matches = |place: usize| {
+            let what = sent.orders().get(place)?.what;
+            let node = self.asked_node(what)?;
+            let same = uri.is_none_or(|uri| uri.as_str().eq_ignore_ascii_case(node.as_str()));
+            same.then_some(place)
+        };
+        if let Some(cmd_ref) = &results.cmd_ref
+            && let Some(place) = sent.place(cmd_ref).and_then(matches)
+        {
+            return Some(place);
+        }
+        uri?;
+        (0..sent.orders().len()).find_map(matches)
+    }
+
+    /// The node that a Get of ours asked for.
+    fn asked_node(&self, what: What) -> Option<LocUri> {
+        match what {
+            What::Fact(place) => LocUri::parse(Facts::NODES.get(usize::from(place))?).ok(),
+            What::Keep(_) | What::Compare(_) | What::Proof(_) => self.job.as_ref()?.node(what),
+            What::Ask | What::Block | What::Parent { .. } | What::Write { .. } => None,
+        }
+    }
+
+    /// What a value means to the command that asked for it.
+    fn weigh(&mut self, what: What, found: &Found, heard: &mut Heard) -> Note {
+        let text = value::text(found);
+        if let What::Fact(_) = what {
+            if let (Some(uri), Some(text)) = (self.asked_node(what), text) {
+                self.session.facts.note(&uri, &text);
+            }
+            return Note::Seen;
+        }
+        let (Some(uri), Some(job)) = (self.asked_node(what), &mut self.job) else {
+            return Note::Seen;
+        };
+        let note = match what {
+            What::Compare(slot) | What::Proof(slot) => {
+                let Some(setting) = job.setting(slot) else { return Note::Seen };
+                match setting.verb {
+                    Verb::Read | Verb::Exec | Verb::Delete => Note::Seen,
+                    Verb::Ensure | Verb::Replace | Verb::Add => {
+                        let without_value =
+                            setting.format == Format::Node && setting.value.is_none();
+                        let masked = text.as_deref().is_some_and(is_masked);
+                        match value::same(&setting.format, setting.value.as_deref(), found) {
+                            true => Note::Same,
+                            // It is there, and more is not wanted of an interior node.
+                            false if without_value => Note::Same,
+                            false if masked => Note::Masked,
+                            false => Note::Differs,
+                        }
+                    }
+                }
+            }
+            What::Keep(_)
+            | What::Fact(_)
+            | What::Ask
+            | What::Block
+            | What::Parent { .. }
+            | What::Write { .. } => Note::Seen,
+        };
+        let secret = match what {
+            What::Compare(slot) => {
+                job.setting(slot).is_none_or(|setting| setting.secret) || note == Note::Masked
+            }
+            What::Keep(_) => false,
+            What::Fact(_)
+            | What::Ask
+            | What::Block
+            | What::Parent { .. }
+            | What::Write { .. }
+            | What::Proof(_) => true,
+        };
+        if let Some(text) = text
+            && !secret
+            && !job.note_read(&uri, text)
+        {
+            let failure: Failure = job.failure(what, None, Why::TooMuchRead);
+            heard.failed = Some(Outcome::Failed(failure));
+        }
+        note
+    }
+
+    fn hear_alert(&mut self, alert: &Alert, heard: &mut Heard) -> StatusCode {
+        let Some(code) = alert.code else { return StatusCode::Incomplete };
+        match code {
+            AlertCode::ServerInitiated
+            | AlertCode::ClientInitiated
+            | AlertCode::NextMessage
+            | AlertCode::NoEndOfData => StatusCode::Ok,
+            AlertCode::SessionAbort => {
+                heard.aborted = true;
+                StatusCode::Ok
+            }
+            // The type says what a generic alert means; without one it means nothing.
+            AlertCode::GenericAlert
+                if alert.items.is_empty()
+                    || alert.items.iter().any(|item| item.meta.media_type.is_none()) =>
+            {
+                StatusCode::Incomplete
+            }
+            AlertCode::ClientEvent | AlertCode::GenericAlert => {
+                for item in &alert.items {
+                    if heard.events < MOST_EVENTS {
+                        heard.events += 1;
+                        self.news.push(News::Event(event(code, alert, item)));
+                    }
+                }
+                StatusCode::Ok
+            }
+            AlertCode::Display
+            | AlertCode::ConfirmOrReject
+            | AlertCode::TextInput
+            | AlertCode::SingleChoice
+            | AlertCode::MultipleChoice
+            | AlertCode::Other(_) => StatusCode::NotSupported,
+        }
+    }
+
+    /// Package 1 brings `./DevInfo` as a Replace. Later in the session it is acknowledged and changes nothing: the work
+    /// was chosen by what the device said at first.
+    fn hear_replace(&mut self, edit: &Edit) -> StatusCode {
+        for item in &edit.items {
+            let address = item.source.as_ref().or(item.target.as_ref());
+            let Some(uri) = address.and_then(|address| LocUri::parse(&address.loc_uri).ok()) else {
+                return StatusCode::BadRequest;
+            };
+            if uri.segments().next().as_deref() != Some("DevInfo") {
+                return StatusCode::NotAllowed;
+            }
+            if let Some(fault) = part_fault(item, &edit.meta.format, self.context.max_obj_size) {
+                return fault;
+            }
+            let text = item.data.as_ref().and_then(Data::as_text);
+            if let (Stage::Setup { .. }, Some(text)) = (&self.session.stage, text) {
+                self.session.facts.note(&uri, text);
+            }
+        }
+        if edit.items.is_empty() { StatusCode::Incomplete } else { StatusCode::Ok }
+    }
+}
+
+/// What is wrong with an item as a part of a large object. Large objects are not taken from devices.
+fn part_fault(item: &Item, format: &Option<Format>, max_obj_size: u32) -> Option<StatusCode> {
+    let octets = match &item.data {
+        Some(Data::Text(text)) => text.len() as u64,
+        Some(Data::Opaque(octets)) => octets.len() as u64,
+        Some(Data::Elements(_)) | None => 0,
+    };
+    match (item.more, item.meta.size) {
+        (true, None) => Some(StatusCode::SizeRequired),
+        (_, Some(size)) if size > u64::from(max_obj_size) => Some(StatusCode::SizeTooBig),
+        (true, Some(_)) => Some(StatusCode::TooLarge),
+        // Of base64 text, some count the octets that it stands for.
+        (false, Some(size)) => {
+            let encoded = matches!(
+                item.meta.format.as_ref().or(format.as_ref()),
+                Some(Format::B64 | Format::Bin)
+            );
+            let elements = matches!(item.data, Some(Data::Elements(_)));
+            (size != octets && !encoded && !elements).then_some(StatusCode::SizeMismatch)
+        }
+        (false, None) => None,
+    }
+}
+
+fn event(code: AlertCode, alert: &Alert, item: &Item) -> Event {
+    let bounded = |text: &str| cut(text, Event::LONGEST);
+    Event {
+        code,
+        correlator: alert.correlator.as_deref().map(bounded),
+        source: item.source.as_ref().map(|source| bounded(&source.loc_uri)),
+        kind: item.meta.media_type.as_deref().map(bounded),
+        mark: item.meta.mark.as_deref().map(bounded),
+        data: item.data.as_ref().and_then(Data::as_text).map(bounded),
+    }
+}
+
+/// Asterisks: what some devices answer in place of a password.
+fn is_masked(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|octet| octet == b'*')
+}

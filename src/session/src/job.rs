@@ -1,0 +1,397 @@
+//! One job on its way through a session: what is stored of it between two messages, and, while a message is answered,
+//! its plan and its rendered settings beside that.
+
+use crate::{
+    Atomic, CommandReport, Facts, Failure, JobEnd, JobRef, News, Outcome, Phase, Plan, Reads,
+    Setting, Unfit, Verb, Why, Work,
+    pin::Pin,
+    sent::{Order, What},
+};
+use serde::{Deserialize, Serialize};
+use wire::{meta::Format, status::StatusCode, uri::LocUri};
+
+/// What is stored of a job between two messages.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) job: JobRef,
+    pin: Pin,
+    pub(crate) phase: Phase,
+    /// Nodes of the plan that were asked for.
+    pub(crate) read_so_far: u8,
+    /// One for each setting; none before the settings are rendered.
+    slots: Option<Vec<Slot>>,
+    reads: Vec<Reading>,
+    /// Whether the next writes go out as an Atomic.
+    pub(crate) atomic: bool,
+    pub(crate) asked: bool,
+    /// Whether a write has been sent.
+    pub(crate) written: bool,
+    proving: bool,
+}
+
+/// What is known of one setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Slot {
+    pub(crate) state: State,
+    /// Its value cannot be read: written without comparing, proven by status.
+    pub(crate) hidden: bool,
+    /// How many segments of its address are known, or taken, to exist.
+    pub(crate) existing: u8,
+    /// How often its command was sent.
+    pub(crate) tries: u8,
+    code: Option<u16>,
+}
+
+/// Where one setting stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum State {
+    /// To be read first.
+    Unread,
+    /// Nothing to do: it was so before, or there was only something to read.
+    AsWanted,
+    /// To be written; its node is there, or is taken to be.
+    Present,
+    /// To be written; its node is not there.
+    Absent,
+    /// The device says that it did it.
+    Written,
+    /// Sent, and the device said nothing of it.
+    Unsure,
+    Proven,
+}
+
+/// A value read from the device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Reading {
+    uri: String,
+    value: String,
+    /// Whether the rendering depends on it.
+    kept: bool,
+}
+
+/// A job while a message is answered.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) run: Run,
+    pub(crate) plan: Plan,
+    settings: Vec<Setting>,
+}
+
+/// Why a stored job cannot go on.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    /// It is not there any more, and has been reported.
+    Gone,
+    /// It is not what it was.
+    Changed,
+    Ended(JobEnd),
+}
+
+impl Slot {
+    pub(crate) fn code(&self) -> Option<StatusCode> {
+        self.code.map(StatusCode::from_code)
+    }
+
+    pub(crate) fn heard(&mut self, code: Option<StatusCode>) {
+        self.code = code.map(StatusCode::code);
+    }
+
+    pub(crate) fn awaits_write(&self) -> bool {
+        matches!(self.state, State::Present | State::Absent)
+    }
+}
+
+impl Job {
+    /// The most settings of one job.
+    pub(crate) const MOST_SETTINGS: usize = 96;
+    /// The most octets of values that are kept from one message to the next, addresses included.
+    const KEPT_OCTETS: usize = 1280;
+
+    /// A job that begins.
+    pub(crate) fn begin(plan: Plan) -> Self {
+        let run = Run {
+            job: plan.job,
+            pin: Pin::of(&plan, None),
+            phase: Phase::Query,
+            read_so_far: 0,
+            slots: None,
+            reads: Vec::new(),
+            atomic: plan.atomic != Atomic::Never,
+            asked: false,
+            written: false,
+            proving: false,
+        };
+        Self { run, plan, settings: Vec::new() }
+    }
+
+    /// A job that goes on: its plan and its settings again, if they are still the same.
+    pub(crate) fn resume(run: Run, facts: &Facts, work: &dyn Work) -> Result<Self, Lost> {
+        let Some(plan) = work.plans(facts).into_iter().find(|plan| plan.job == run.job) else {
+            return Err(Lost::Gone);
+        };
+        let mut job = Self { run, plan, settings: Vec::new() };
+        if job.run.slots.is_some() {
+            match work.settings(job.run.job, facts, &job.kept_reads()) {
+                Ok(settings) => job.settings = settings,
+                Err(Unfit::Gone) => return Err(Lost::Gone),
+                // What has been sent cannot be taken back by a job that no longer fits.
+                Err(_) if job.run.written => return Err(Lost::Changed),
+                Err(unfit) => {
+                    return Err(unfit_end(unfit)
+                        .map_or(Lost::Gone, |outcome| Lost::Ended(job.end(outcome))));
+                }
+            }
+        }
+        let rendered = job.run.slots.is_some().then_some(job.settings.as_slice());
+        if Pin::of(&job.plan, rendered) == job.run.pin { Ok(job) } else { Err(Lost::Changed) }
+    }
+
+    pub(crate) fn rendered(&self) -> bool {
+        self.run.slots.is_some()
+    }
+
+    /// Fills in the settings, now that everything they need has been read. `None` when the job is gone.
+    pub(crate) fn render(&mut self, facts: &Facts, work: &dyn Work) -> Result<(), Option<Outcome>> {
+        self.settings =
+            work.settings(self.run.job, facts, &self.kept_reads()).map_err(unfit_end)?;
+        if self.settings.len() > Self::MOST_SETTINGS {
+            let uri = self
+                .settings
+                .first()
+                .map(|setting| setting.uri.as_str().to_owned())
+                .unwrap_or_default();
+            return Err(Some(Outcome::Failed(Failure {
+                uri,
+                status: None,
+                phase: Phase::Query,
+                why: Why::TooManySettings,
+            })));
+        }
+        self.run.pin = Pin::of(&self.plan, Some(&self.settings));
+        let slots = self
+            .settings
+            .iter()
+            .enumerate()
+            .map(|(place, setting)| self.first_slot(place, setting));
+        self.run.slots = Some(slots.collect());
+        Ok(())
+    }
+
+    fn first_slot(&self, place: usize, setting: &Setting) -> Slot {
+        // The first level holds the device's permanent nodes: taken to exist until a status says otherwise.
+        let mut slot =
+            Slot { state: State::Present, hidden: false, existing: 1, tries: 0, code: None };
+        let readable = setting.readable && !setting.secret;
+        let deleted_before = self.settings.iter().take(place).find(|earlier| {
+            earlier.verb == Verb::Delete
+                && (earlier.uri == setting.uri || earlier.uri.is_ancestor_of(&setting.uri))
+        });
+        match setting.verb {
+            Verb::Read => slot.state = State::Unread,
+            Verb::Exec => slot.hidden = true,
+            Verb::Delete => {
+                slot.hidden = !readable;
+                slot.state =
+                    if self.plan.conditional && readable { State::Unread } else { State::Present };
+            }
+            Verb::Ensure | Verb::Replace | Verb::Add => {
+                slot.hidden = !readable;
+                slot.state = match deleted_before {
+                    Some(deleted) => {
+                        slot.existing = depth(&deleted.uri).saturating_sub(1);
+                        State::Absent
+                    }
+                    None if self.plan.conditional && readable => State::Unread,
+                    // A node without a value has nothing to replace.
+                    None if setting.format == Format::Node => State::Absent,
+                    None => State::Present,
+                };
+            }
+        }
+        slot
+    }
+
+    /// The settings with what is known of each, in order.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (u8, &Slot, &Setting)> {
+        let slots = self.run.slots.as_deref().unwrap_or_default();
+        (0..).zip(slots).zip(&self.settings).map(|((place, slot), setting)| (place, slot, setting))
+    }
+
+    pub(crate) fn slot_mut(&mut self, place: u8) -> Option<(&mut Slot, &Setting)> {
+        let place = usize::from(place);
+        let slot = self.run.slots.as_mut()?.get_mut(place)?;
+        Some((slot, self.settings.get(place)?))
+    }
+
+    pub(crate) fn setting(&self, place: u8) -> Option<&Setting> {
+        self.settings.get(usize::from(place))
+    }
+
+    /// The nodes that the plan reads: what templates need, then what else is asked for.
+    pub(crate) fn plan_reads(&self) -> impl Iterator<Item = &LocUri> {
+        let plan = &self.plan;
+        plan.keep
+            .iter()
+            .chain(plan.query.iter().filter(|uri| !plan.keep.contains(uri)))
+            .take(usize::from(u8::MAX))
+    }
+
+    /// The node that a command is about.
+    pub(crate) fn node(&self, what: What) -> Option<LocUri> {
+        match what {
+            What::Fact(_) => None,
+            What::Keep(place) => self.plan_reads().nth(usize::from(place)).cloned(),
+            What::Compare(slot) | What::Proof(slot) | What::Write { slot, .. } => {
+                Some(self.setting(slot)?.uri.clone())
+            }
+            What::Parent { slot, depth } => ancestor(&self.setting(slot)?.uri, depth),
+            What::Ask | What::Block => self.settings.first().map(|setting| setting.uri.clone()),
+        }
+    }
+
+    /// Notes that a command goes out; news when it is the first of its kind.
+    pub(crate) fn note_sent(&mut self, what: What) -> Option<News> {
+        let job = self.run.job;
+        let first = |flag: &mut bool| !std::mem::replace(flag, true);
+        match what {
+            What::Fact(_) | What::Keep(_) | What::Compare(_) => None,
+            What::Ask => first(&mut self.run.asked).then_some(News::Asked(job)),
+            What::Block | What::Parent { .. } => {
+                first(&mut self.run.written).then_some(News::WriteSent(job))
+            }
+            What::Write { slot, .. } => {
+                if let Some((slot, _)) = self.slot_mut(slot) {
+                    slot.tries = slot.tries.saturating_add(1);
+                }
+                first(&mut self.run.written).then_some(News::WriteSent(job))
+            }
+            What::Proof(_) => first(&mut self.run.proving).then_some(News::Proving(job)),
+        }
+    }
+
+    /// Notes that the first `depth` segments of `uri` exist, for all settings that share them.
+    pub(crate) fn learn_existing(&mut self, uri: &LocUri, depth: u8) {
+        let slots = self.run.slots.iter_mut().flatten();
+        for (slot, setting) in slots.zip(&self.settings) {
+            let shared = uri
+                .segments()
+                .zip(setting.uri.segments())
+                .take_while(|(one, other)| one == other)
+                .count();
+            let shared = u8::try_from(shared).unwrap_or(u8::MAX).min(depth);
+            slot.existing = slot.existing.max(shared);
+        }
+    }
+
+    /// Takes down a value that was read; false when the templates need it and it is too large to keep.
+    #[must_use]
+    pub(crate) fn note_read(&mut self, uri: &LocUri, value: String) -> bool {
+        let kept = self.plan.keep.contains(uri);
+        let reads = &mut self.run.reads;
+        if reads.iter().any(|reading| reading.uri == uri.as_str() && (reading.kept || !kept)) {
+            return true;
+        }
+        let reading = Reading { uri: uri.as_str().to_owned(), value, kept };
+        let octets = |reads: &[Reading]| reads.iter().map(Reading::octets).sum::<usize>();
+        if kept {
+            let kept_octets: usize =
+                reads.iter().filter(|reading| reading.kept).map(Reading::octets).sum();
+            let fits = kept_octets + reading.octets() <= Self::KEPT_OCTETS;
+            if fits {
+                reads.push(reading);
+            }
+            return fits;
+        }
+        if reads.len() < JobEnd::MOST_READ
+            && octets(reads) + reading.octets() <= JobEnd::READ_OCTETS
+        {
+            reads.push(reading);
+        }
+        true
+    }
+
+    fn kept_reads(&self) -> Reads {
+        let kept = self.run.reads.iter().filter(|reading| reading.kept);
+        kept.map(|reading| (reading.uri.clone(), reading.value.clone())).collect()
+    }
+
+    /// What is stored until the next message: of the values read, those that templates need, and the oldest of the others.
+    pub(crate) fn put_down(mut self) -> Run {
+        let reads = &mut self.run.reads;
+        while reads.iter().map(Reading::octets).sum::<usize>() > Self::KEPT_OCTETS {
+            let Some(place) = reads.iter().rposition(|reading| !reading.kept) else { break };
+            reads.remove(place);
+        }
+        self.run
+    }
+
+    /// A failure of the command that `what` stands for.
+    pub(crate) fn failure(&self, what: What, status: Option<StatusCode>, why: Why) -> Failure {
+        let uri = self.node(what).map(|uri| uri.as_str().to_owned()).unwrap_or_default();
+        Failure { uri, status, phase: self.run.phase, why }
+    }
+
+    /// As [`Self::failure`], of a command that was answered by a code or by nothing.
+    pub(crate) fn refusal(&self, order: &Order) -> Failure {
+        let why = if order.code().is_some() { Why::Status } else { Why::NoStatus };
+        self.failure(order.what, order.code(), why)
+    }
+
+    /// How a job ends in which nothing failed.
+    pub(crate) fn success(&self) -> Outcome {
+        let changed =
+            self.slots().any(|(_, slot, _)| matches!(slot.state, State::Written | State::Proven));
+        if changed { Outcome::Applied } else { Outcome::Unchanged }
+    }
+
+    pub(crate) fn end(&self, outcome: Outcome) -> JobEnd {
+        let sent = self.slots().filter(|(_, slot, _)| slot.tries > 0 || slot.code.is_some());
+        let report = |(_, slot, setting): (u8, &Slot, &Setting)| CommandReport {
+            verb: setting.verb,
+            uri: setting.uri.as_str().to_owned(),
+            status: slot.code(),
+        };
+        JobEnd {
+            job: self.run.job,
+            outcome,
+            commands: sent.map(report).take(JobEnd::MOST_COMMANDS).collect(),
+            read: self
+                .run
+                .reads
+                .iter()
+                .map(|reading| (reading.uri.clone(), reading.value.clone()))
+                .collect(),
+        }
+    }
+}
+
+impl Reading {
+    fn octets(&self) -> usize {
+        // Both lengths and the flag are stored too.
+        self.uri.len() + self.value.len() + 5
+    }
+}
+
+/// The outcome of a job without settings; `None` when somebody else has reported it.
+fn unfit_end(unfit: Unfit) -> Option<Outcome> {
+    match unfit {
+        Unfit::NotApplicable(why) => Some(Outcome::NotApplicable(why)),
+        Unfit::Refused { uri, why } => Some(Outcome::Refused { uri, why }),
+        Unfit::Gone => None,
+        Unfit::Superseded => Some(Outcome::Superseded),
+    }
+}
+
+/// How many segments an address has below the root.
+pub(crate) fn depth(uri: &LocUri) -> u8 {
+    u8::try_from(uri.depth()).unwrap_or(u8::MAX)
+}
+
+/// The node above `uri` that lies `depth` segments below the root.
+fn ancestor(uri: &LocUri, depth: u8) -> Option<LocUri> {
+    let mut node = uri.parent()?;
+    while node.depth() > usize::from(depth) {
+        node = node.parent()?;
+    }
+    Some(node)
+}

@@ -1,0 +1,79 @@
+//! The phases of a job, each with two questions: what is to be sent now, and what do the answers mean?
+//!
+//! ```text
+//! query -> (all as wanted: end) -> ask -> (no: end) -> write -> prove -> end
+//! ```
+
+pub(crate) mod ask;
+pub(crate) mod prove;
+pub(crate) mod query;
+pub(crate) mod write;
+
+use crate::{
+    Outcome, Phase,
+    job::Job,
+    sent::{Order, What},
+};
+
+/// What a job does next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Sends these, as many as fit.
+    Send(Vec<What>),
+    /// The same, as one Atomic.
+    SendAtomic(Vec<What>),
+    /// Fills in its settings.
+    Render,
+    End(Outcome),
+}
+
+/// What `job` does next. Moves from phase to phase until there is something to do.
+pub(crate) fn next(job: &mut Job) -> Next {
+    loop {
+        match job.run.phase {
+            Phase::Query => {
+                let pending = query::pending(job);
+                if !pending.is_empty() {
+                    return Next::Send(pending);
+                }
+                if !job.rendered() {
+                    return Next::Render;
+                }
+                if !job.slots().any(|(_, slot, _)| slot.awaits_write()) {
+                    return Next::End(job.success());
+                }
+                job.run.phase = if job.plan.ask.is_some() { Phase::Ask } else { Phase::Write };
+            }
+            Phase::Ask => return Next::Send(vec![What::Ask]),
+            Phase::Write => {
+                let pending = write::pending(job);
+                if pending.is_empty() {
+                    job.run.phase = Phase::Prove;
+                    continue;
+                }
+                return if write::as_atomic(job, &pending) {
+                    Next::SendAtomic(pending)
+                } else {
+                    Next::Send(pending)
+                };
+            }
+            Phase::Prove => {
+                return match prove::pending(job) {
+                    Ok(pending) if pending.is_empty() => Next::End(job.success()),
+                    Ok(pending) => Next::Send(pending),
+                    Err(outcome) => Next::End(outcome),
+                };
+            }
+        }
+    }
+}
+
+/// What the answers to the commands of `job` mean. An error is how the job ends.
+pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
+    match job.run.phase {
+        Phase::Query => query::settle(job, orders),
+        Phase::Ask => ask::settle(job, orders),
+        Phase::Write => write::settle(job, orders),
+        Phase::Prove => prove::settle(job, orders),
+    }
+}

@@ -1,0 +1,190 @@
+//! A reply in the making: statuses first, then commands, within the size that the device takes.
+
+use crate::Context;
+use wire::{
+    ids::{CmdId, CmdIds, MsgId, StatusTarget},
+    message::{Address, Command, Cred, Data, Header, Item, Message, Status},
+    meta::Meta,
+    status::StatusCode,
+};
+
+/// The reply to one message.
+#[derive(Debug)]
+pub(crate) struct Reply<'a> {
+    message: &'a Message,
+    context: &'a Context<'a>,
+    msg_id: MsgId,
+    ids: CmdIds,
+    commands: Vec<Command>,
+    /// What the reply has at most in octets, as it stands.
+    octets: usize,
+    statuses: usize,
+}
+
+/// Why a command is not in the reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    Full,
+    Unwritable,
+}
+
+impl<'a> Reply<'a> {
+    /// Prologue, header and body without their texts, in XML, credentials included. WBXML has less.
+    const FRAME_OCTETS: usize = 900;
+    /// The most statuses: a message with more commands than that is no device's.
+    const MOST_STATUSES: usize = 256;
+    /// The longest text that is echoed, in octets.
+    const LONGEST_ECHO: usize = 1024;
+
+    pub(crate) fn new(message: &'a Message, context: &'a Context<'a>, msg_id: u32) -> Self {
+        let header = &message.header;
+        let texts = [
+            header.source.loc_uri.as_str(),
+            context.url,
+            context.server_id,
+            context.resp_uri.unwrap_or_default(),
+        ];
+        let octets = Self::FRAME_OCTETS + texts.into_iter().map(escaped_octets).sum::<usize>();
+        let (ids, commands) = (CmdIds::default(), Vec::new());
+        Self { message, context, msg_id: MsgId(msg_id), ids, commands, octets, statuses: 0 }
+    }
+
+    pub(crate) fn msg_id(&self) -> u32 {
+        self.msg_id.0
+    }
+
+    /// The status for the message as a whole; it comes first (RepPro, "Status").
+    pub(crate) fn header_status(&mut self, code: StatusCode, chal: Option<Meta>, items: Vec<Item>) {
+        let header = &self.message.header;
+        let status = Status {
+            target_refs: vec![echo(&header.target.loc_uri)],
+            source_refs: vec![echo(&header.source.loc_uri)],
+            chal,
+            items,
+            ..self.status_of(StatusTarget::Header, "SyncHdr", code)
+        };
+        self.push_status(status);
+    }
+
+    /// The status for a command of the message. One for all its items, so it names none of them.
+    pub(crate) fn status(&mut self, id: Option<&CmdId>, name: &str, code: StatusCode) {
+        let about = id.map_or(StatusTarget::Unnamed, |id| StatusTarget::Command(id.clone()));
+        let status = self.status_of(about, &echo(name), code);
+        self.push_status(status);
+    }
+
+    fn status_of(&self, about: StatusTarget, cmd: &str, code: StatusCode) -> Status {
+        Status {
+            id: None,
+            msg_ref: Some(self.message.header.msg_id),
+            about,
+            cmd: cmd.to_owned(),
+            target_refs: Vec::new(),
+            source_refs: Vec::new(),
+            cred: None,
+            chal: None,
+            code: Some(code),
+            code_attributes: Vec::new(),
+            items: Vec::new(),
+            other: Vec::new(),
+        }
+    }
+
+    fn push_status(&mut self, status: Status) {
+        if self.statuses >= Self::MOST_STATUSES {
+            return;
+        }
+        self.statuses += 1;
+        let status = Command::Status(Status { id: Some(self.ids.next_id()), ..status });
+        self.octets += self.context.encoding.command_octets(&status).unwrap_or(Self::LONGEST_ECHO);
+        self.commands.push(status);
+    }
+
+    /// The number that the next command will have.
+    pub(crate) fn next_number(&self) -> u32 {
+        self.ids.clone().next_id().number().unwrap_or(1)
+    }
+
+    /// Adds what `build` makes of the next ids, if it fits into a reply of `limit` octets.
+    pub(crate) fn push(
+        &mut self,
+        limit: usize,
+        build: impl FnOnce(&mut CmdIds) -> Option<Command>,
+    ) -> Result<(), NoRoom> {
+        let mut ids = self.ids.clone();
+        let command = build(&mut ids).ok_or(NoRoom::Unwritable)?;
+        let octets = self
+            .context
+            .encoding
+            .command_octets(&command)
+            .map_err(|_cannot_carry| NoRoom::Unwritable)?;
+        if self.octets + octets > limit {
+            return Err(NoRoom::Full);
+        }
+        self.octets += octets;
+        self.ids = ids;
+        self.commands.push(command);
+        Ok(())
+    }
+
+    /// Adds a command that belongs to the answer itself, such as "send the next message".
+    pub(crate) fn push_anyway(&mut self, build: impl FnOnce(CmdId) -> Command) {
+        let id = self.ids.next_id();
+        self.commands.push(build(id));
+    }
+
+    /// A challenge or a refusal: statuses, and nothing of the server.
+    pub(crate) fn refusal(self) -> Message {
+        self.message_with(Head::default(), true)
+    }
+
+    /// The reply, ready to be encoded.
+    pub(crate) fn message_with(self, head: Head, last: bool) -> Message {
+        let device = &self.message.header;
+        let loc_name = head
+            .cred
+            .is_some()
+            .then(|| self.context.account.server.as_ref().map(|server| server.user.clone()));
+        let header = Header {
+            version: device.version.clone(),
+            session_id: device.session_id.clone(),
+            msg_id: self.msg_id,
+            target: Address::new(echo(&device.source.loc_uri)),
+            source: Address { loc_uri: self.context.url.to_owned(), loc_name: loc_name.flatten() },
+            resp_uri: head.resp_uri,
+            no_resp: false,
+            cred: head.cred,
+            meta: head.meta,
+        };
+        Message { header, commands: self.commands, last }
+    }
+}
+
+/// What the header of a reply says beyond addresses.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    pub(crate) resp_uri: Option<String>,
+    pub(crate) cred: Option<Cred>,
+    pub(crate) meta: Meta,
+}
+
+/// An item that holds only text.
+pub(crate) fn text_item(text: &str) -> Item {
+    Item { data: Some(Data::text(text)), ..Item::default() }
+}
+
+/// A text of the device, cut to a bearable length.
+fn echo(text: &str) -> String {
+    cut(text, Reply::LONGEST_ECHO)
+}
+
+/// The beginning of a text, at most `most` octets.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    text.get(..text.floor_char_boundary(most)).unwrap_or_default().to_owned()
+}
+
+/// The octets of a text in XML, escaped.
+fn escaped_octets(text: &str) -> usize {
+    let escapes = text.bytes().filter(|octet| matches!(octet, b'&' | b'<' | b'>' | b'"')).count();
+    text.len() + 5 * escapes
+}
