@@ -1,0 +1,63 @@
+//! Credentials and digests against published and independently computed values (R17, R27).
+
+use crate::vectors::{self, text};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use wire::{
+    digest::{self, Credential, Nonce, SecretHash},
+    message::Data,
+};
+
+#[test]
+fn every_digest_is_what_the_vectors_say() {
+    let mut checked = 0;
+    for line in vectors::lines("auth/auth.jsonl") {
+        let (Some(user), Some(password)) = (line["user"].as_str(), line["password"].as_str())
+        else {
+            continue;
+        };
+        let secret = SecretHash::of(user, password);
+        if let Some(inner) = line["inner_b64"].as_str() {
+            assert_eq!(STANDARD.encode(secret.octets()), inner, "{line}");
+        }
+        let id = text(&line, "id");
+        let nonce = match line["nonce_raw_hex"].as_str() {
+            Some(octets) => Nonce::new(&hex::decode(octets).unwrap()).unwrap(),
+            // auth-05: the text itself, as some clients use it.
+            None => Nonce::new(line["nonce_b64"].as_str().unwrap_or_default().as_bytes()).unwrap(),
+        };
+        if let Some(expected) = line["mac"].as_str() {
+            let name = text(&line, "body_file");
+            let body = match name.strip_suffix(" (as octets)") {
+                Some(hexadecimal) => vectors::hex(hexadecimal),
+                None => vectors::octets(name),
+            };
+            assert_eq!(STANDARD.encode(digest::mac(&secret, &nonce, &body)), expected, "{id}");
+        } else if id.contains("basic") {
+            let cred = digest::basic_cred(user, password);
+            assert_eq!(cred.data, Data::text(text(&line, "cred_data")));
+            assert!(Credential::read(&cred).unwrap().proves(&secret, &nonce));
+        } else {
+            let cred = digest::md5_cred(&secret, &nonce);
+            assert_eq!(cred.data, Data::text(text(&line, "cred_data")), "{id}");
+            assert!(Credential::read(&cred).unwrap().proves(&secret, &nonce));
+        }
+        checked += 1;
+    }
+    assert_eq!(checked, 10);
+}
+
+#[test]
+fn the_credentials_in_the_messages_prove_their_secrets() {
+    for (id, user, password, nonce) in [
+        ("03", "352099001761481", "Kq7-client-secret", "00112233445566778899aabbccddeeff"),
+        ("04", "dm.operator.example", "Zm4-server-secret", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+        ("07", "352099001761481", "Kq7-client-secret", ""),
+    ] {
+        let vector =
+            vectors::messages().into_iter().find(|vector| vector.id.starts_with(id)).unwrap();
+        let credential = Credential::read(&vector.message().header.cred.unwrap()).unwrap();
+        let nonce = Nonce::new(&hex::decode(nonce).unwrap()).unwrap();
+        assert!(credential.proves(&SecretHash::of(user, password), &nonce), "{id}");
+        assert!(!credential.proves(&SecretHash::of(user, "another"), &nonce), "{id}");
+    }
+}

@@ -1,0 +1,23 @@
+//! What this crate promises on the wire, against vectors, an independent codec, and generated messages.
+//!
+//! | module | about |
+//! | --- | --- |
+//! | `vectors` | the files under `tests/vectors`; its README says where each is from |
+//! | `messages` | every valid message, in both encodings |
+//! | `written` | the form that clients need |
+//! | `bad` | malformed, hostile and merely unusual messages |
+//! | `credentials` | published and computed digests |
+//! | `notifications` | package #0 and its push message |
+//! | `any_message` | generated messages |
+//! | `round_trips` | model to octets to model; octets that are nothing |
+//! | `oracle` | libwbxml, which is not ours |
+
+mod any_message;
+mod bad;
+mod credentials;
+mod messages;
+mod notifications;
+mod oracle;
+mod round_trips;
+mod vectors;
+mod written;
