@@ -1,2 +1,48 @@
-//! The program.
-fn main() {}
+//! The program: reads the command line and the configuration, then serves, demonstrates, or calls an operator command.
+
+mod demo;
+mod serve;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use std::{io::Write, process::ExitCode};
+
+// Devices connect anew for every session: small blocks come and go on all threads, which the system allocator does slower.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Notifies devices and brings them in line over OMA Device Management.
+#[derive(Debug, Parser)]
+#[command(name = "reveille", version, propagate_version = true)]
+struct Program {
+    #[command(flatten)]
+    globals: cli::Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    #[command(after_help = "Example:\n  reveille serve --config deploy/reveille.toml")]
+    Serve(serve::Args),
+    /// Show a whole campaign on this machine: a server, a simulated fleet, and the outcome
+    #[command(after_help = "Example:\n  reveille demo --devices 20000")]
+    Demo(demo::Args),
+    #[command(flatten)]
+    Operator(cli::Command),
+}
+
+fn main() -> ExitCode {
+    let program = Program::parse();
+    let json = program.globals.json;
+    let ended = match program.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Demo(args) => demo::run(args, json),
+        Command::Operator(command) => cli::run(command, &program.globals, Program::command()),
+    };
+    ended.unwrap_or_else(|error| {
+        // Nobody is left to tell when even this cannot be written.
+        drop(writeln!(std::io::stderr(), "error: {}", cli::explain(&error)));
+        ExitCode::FAILURE
+    })
+}

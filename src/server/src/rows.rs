@@ -233,6 +233,12 @@ pub struct SessionRow {
 
 impl Stored for SessionRow {}
 
+impl SessionRow {
+    pub(crate) fn new(session: session::Session, token: [u8; 16], now: Instant) -> Self {
+        Self { session, token, started: now, messages: 0, octets_in: 0, octets_out: 0, ended: Vec::new() }
+    }
+}
+
 /// The `a` row: the last answer, octet for octet, for a device that repeats its message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AnswerRow {

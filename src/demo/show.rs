@@ -1,0 +1,92 @@
+//! What a person sees of a demo: a bar while it runs, the outcomes at the end.
+
+use super::figures::Figures;
+use comfy_table::{CellAlignment, Table, presets::NOTHING};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    fmt::Write as _,
+    io::{IsTerminal, Write},
+};
+
+/// The bar on a terminal; elsewhere nothing.
+#[derive(Debug)]
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(crate) fn new(talk: bool, devices: u64) -> Self {
+        let target = if talk && std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let style = ProgressStyle::with_template("{msg:12} {bar:40} {human_pos}/{human_len} devices  {elapsed}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(ProgressBar::with_draw_target(Some(devices), target).with_style(style))
+    }
+
+    pub(crate) fn say(&self, phase: &'static str) {
+        self.0.set_message(phase);
+        self.0.set_position(0);
+    }
+
+    pub(crate) fn registered(&self, devices: u64) {
+        self.0.set_position(devices);
+    }
+
+    pub(crate) fn at(&self, progress: &api::Progress) {
+        self.0.set_position(progress.ended);
+    }
+
+    /// A line for the person, above the bar.
+    pub(crate) fn line(&self, line: &str) {
+        // Without a terminal the line still matters.
+        self.0.suspend(|| drop(writeln!(std::io::stderr(), "{line}")));
+    }
+
+    pub(crate) fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Prints the figures: one object on one line, or a table.
+pub(crate) fn print(figures: &Figures, json: bool) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string(figures)?)?;
+    } else {
+        write!(out, "{}", text(figures))?;
+    }
+    for breach in &figures.breach_texts {
+        writeln!(std::io::stderr(), "breach: {breach}")?;
+    }
+    Ok(())
+}
+
+fn text(figures: &Figures) -> String {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(["outcome", "devices", "share"]);
+    for (outcome, count) in &figures.outcomes {
+        let share = 100.0 * figure(*count) / figure(figures.devices.max(1));
+        table.add_row([outcome.clone(), count.to_string(), format!("{share:.1} %")]);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let mut text = format!("{table}\n\n");
+    let lines = [
+        format!("{} devices in {:.1} s: {:.0} a second until 95 % had ended, then {:.1} s for the rest", figures.devices, figures.seconds, figures.devices_per_second, figures.tail_seconds),
+        format!("notified to first session  p50 {} ms  p99 {} ms", figures.notified_to_session_ms.p50, figures.notified_to_session_ms.p99),
+        format!("one message                p50 {} ms  p99 {} ms", figures.message_ms.p50, figures.message_ms.p99),
+        format!("{} messages, {} store calls each, {:.1} s of processor time, {:.0} MB at most", figures.messages, figures.store_calls_per_message, figures.cpu_seconds, figures.peak_rss_mb),
+        match figures.breaches {
+            0 => "no device saw the server break a rule".to_owned(),
+            breaches => format!("{breaches} breaches: the server did what a device must not accept"),
+        },
+    ];
+    for line in lines {
+        // Writing into a string does not fail.
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^52")]
+fn figure(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,294 @@
+//! Where a conversation meets the campaigns: the one file in which `session` and `campaign` know of each other.
+//!
+//! [`Desk`] answers what a session asks (which jobs, which settings); [`settle`] takes what came of a message and turns
+//! it into what becomes of the device's jobs.
+
+use crate::{
+    campaigns::live::Snapshot,
+    config::Config,
+    rows::{ActiveJob, Detail, Device, DeviceId, HistoryRow, SessionRecord, SessionRow, ValuesRow},
+    turn::Turn,
+};
+use campaign::{
+    document,
+    job::{Job, Outcome, Phase},
+    scope::Scope,
+    target::Fields,
+    time::Instant,
+};
+use session::{Facts, JobRef, News, Plan, Question, Reads, Setting, Step, Unfit};
+use std::{collections::BTreeMap, time::Duration};
+
+/// One device's jobs, as its session may see them.
+#[derive(Debug)]
+pub(crate) struct Desk<'a> {
+    pub(crate) live: &'a Snapshot,
+    pub(crate) id: &'a DeviceId,
+    pub(crate) device: &'a Device,
+    pub(crate) scope: &'a Scope,
+    /// Whether nobody can listen; secrets wait for that (D11).
+    pub(crate) confidential: bool,
+}
+
+impl Desk<'_> {
+    fn plan(&self, active: &ActiveJob, fields: &Fields) -> Option<Plan> {
+        let live = self.live.get(active.seq)?;
+        // What has begun goes on; what has not begun waits for its campaign.
+        if !live.state.may_begin() && matches!(active.job, Job::Waiting { .. } | Job::Notified { .. }) && !active.job.must_reread() {
+            return None;
+        }
+        let campaign = &live.campaign;
+        if campaign.has_secrets() && !self.confidential {
+            return None;
+        }
+        let job = JobRef { seq: active.seq, run: active.run };
+        let skip = match campaign.part_for(fields) {
+            campaign::Part::Skip(reason) => Some(reason.to_owned()),
+            campaign::Part::Settings(_) => None,
+        };
+        Some(Plan {
+            job,
+            query: Vec::new(),
+            // A job whose writes may have been lost on the way must look before it writes again.
+            conditional: campaign.conditional() || active.job.must_reread(),
+            atomic: match campaign.atomic() {
+                document::Atomic::Never => session::Atomic::Never,
+                document::Atomic::WhenSupported => session::Atomic::WhenSupported,
+                document::Atomic::Required => session::Atomic::Required,
+            },
+            prove: match campaign.prove() {
+                document::Prove::Status => session::Prove::Status,
+                document::Prove::ReadBack => session::Prove::ReadBack,
+            },
+            ask: campaign.confirm().map(|confirm| Question { text: confirm.ask.clone(), wait_seconds: seconds(confirm.wait) }),
+            keep: campaign.reads_needed().to_vec(),
+            skip,
+        })
+    }
+
+    /// Fills in a setting and checks, for the second time, that the authority may do this (R8, R9).
+    fn render(&self, setting: &campaign::Setting, fields: &Fields, read: &Reads) -> Result<Setting, Unfit> {
+        let rendered = setting.render(fields, read).map_err(|error| Unfit::NotApplicable(error.to_string()))?;
+        self.scope.allows(rendered.verb.needs(), &rendered.uri).map_err(|denied| Unfit::Refused {
+            uri: rendered.uri.to_string(),
+            why: denied.to_string(),
+        })?;
+        Ok(Setting {
+            verb: match rendered.verb {
+                document::Do::Ensure => session::Verb::Ensure,
+                document::Do::Replace => session::Verb::Replace,
+                document::Do::Add => session::Verb::Add,
+                document::Do::Delete => session::Verb::Delete,
+                document::Do::Read => session::Verb::Read,
+                document::Do::Exec => session::Verb::Exec,
+            },
+            uri: rendered.uri,
+            format: rendered.format,
+            value: rendered.value,
+            secret: rendered.secret,
+            readable: rendered.readable,
+        })
+    }
+}
+
+impl session::Work for Desk<'_> {
+    fn plans(&self, facts: &Facts) -> Vec<Plan> {
+        let fields = fields(self.id, self.device, Some(facts), BTreeMap::new());
+        let mut jobs: Vec<&ActiveJob> = self.device.jobs.iter().collect();
+        jobs.sort_by_key(|job| (job.lane, job.seq));
+        jobs.into_iter().filter_map(|job| self.plan(job, &fields)).collect()
+    }
+
+    fn settings(&self, job: JobRef, facts: &Facts, read: &Reads) -> Result<Vec<Setting>, Unfit> {
+        if self.device.job(job.seq).is_none_or(|active| active.run != job.run) {
+            return Err(Unfit::Gone);
+        }
+        let live = self.live.get(job.seq).ok_or(Unfit::Gone)?;
+        let fields = fields(self.id, self.device, Some(facts), BTreeMap::new());
+        match live.campaign.part_for(&fields) {
+            campaign::Part::Skip(reason) => Err(Unfit::NotApplicable(reason.to_owned())),
+            campaign::Part::Settings(settings) => settings.iter().map(|setting| self.render(setting, &fields, read)).collect(),
+        }
+    }
+}
+
+/// A device as expressions and templates see it. What it says of itself in a session comes before what the registry says.
+pub(crate) fn fields(id: &DeviceId, device: &Device, facts: Option<&Facts>, settings: BTreeMap<String, String>) -> Fields {
+    let said = |said: Option<&Option<String>>, known: &str| said.and_then(Clone::clone).unwrap_or_else(|| known.to_owned());
+    Fields {
+        device: id.device.clone(),
+        manufacturer: said(facts.map(|facts| &facts.manufacturer), &device.manufacturer),
+        model: said(facts.map(|facts| &facts.model), &device.model),
+        firmware: device.firmware.clone(),
+        dm_version: said(facts.map(|facts| &facts.dm_version), &device.dm_version),
+        time_zone: device.time_zone.clone(),
+        attributes: device.attributes.clone(),
+        groups: device.groups.clone(),
+        settings,
+    }
+}
+
+/// What settling a message needs besides the turn.
+#[derive(Debug)]
+pub(crate) struct Settlement<'a> {
+    pub(crate) live: &'a Snapshot,
+    pub(crate) config: &'a Config,
+    pub(crate) now: Instant,
+    pub(crate) history: Option<HistoryRow>,
+    pub(crate) values: Option<ValuesRow>,
+}
+
+impl Settlement<'_> {
+    /// Takes into the device's row what one message of its session brought. `row` is the session as it stands after
+    /// the message; the caller stores it with the turn's change.
+    pub(crate) fn settle(mut self, turn: &mut Turn, row: &mut SessionRow, step: &Step) {
+        let deadline = self.now.plus(self.config.session.answer_within);
+        for end in &step.ends {
+            // The milestones of a job that began and ended within one message come before its end.
+            self.milestones(turn, step, end.job, deadline);
+            turn.end(end.job.seq, outcome(&end.outcome), detail(&end.outcome));
+            row.ended.push((end.job.seq, outcome(&end.outcome)));
+            self.keep(&end.read);
+        }
+        for news in &step.news {
+            self.take(turn, row, news, deadline);
+        }
+        if let Some(values) = self.values.filter(|_| step.ends.iter().any(|end| !end.read.is_empty())) {
+            turn.keep_values(&values);
+        }
+    }
+
+    fn milestones(&self, turn: &mut Turn, step: &Step, job: JobRef, deadline: Instant) {
+        for news in &step.news {
+            match news {
+                News::Started(started) if *started == job => turn.step(job.seq, |job| job.on_session_started(deadline)),
+                News::WriteSent(written) if *written == job => turn.step(job.seq, |job| job.on_write_sent(deadline)),
+                _ => {}
+            }
+        }
+    }
+
+    fn keep(&mut self, read: &[(String, String)]) {
+        let values = self.values.get_or_insert_default();
+        for (uri, value) in read {
+            values.keep(uri.clone(), value.clone(), self.now);
+        }
+    }
+
+    fn take(&mut self, turn: &mut Turn, row: &SessionRow, news: &News, deadline: Instant) {
+        match news {
+            News::Authenticated => {
+                let device = &mut turn.device;
+                device.auth_count = device.auth_count.wrapping_add(1);
+                device.seen = Some(self.now);
+                // Whatever opened this session opens no other one (D5).
+                device.imported = None;
+                device.issued = None;
+            }
+            News::NonceIssued(nonce) => {
+                turn.device.issued = Some(nonce.clone());
+                turn.device.issued_used = false;
+            }
+            News::ServerNonce(nonce) => {
+                if let Some(server) = &mut turn.device.server {
+                    server.nonce = nonce.clone();
+                }
+            }
+            News::ServerRefused => turn.fault("server-credentials-refused", String::new()),
+            News::Facts(facts) => learn(&mut turn.device, facts),
+            News::Started(job) => turn.step(job.seq, |job| job.on_session_started(deadline)),
+            News::Asked(job) => {
+                let wait = self.live.get(job.seq).and_then(|live| live.campaign.confirm().map(|confirm| confirm.wait));
+                // D12: the user's time, and a minute for the answer to come.
+                let deadline = self.now.plus(wait.unwrap_or_default() + Duration::from_secs(60));
+                turn.step(job.seq, |job| job.on_phase(Phase::Ask, deadline));
+            }
+            News::WriteSent(job) => turn.step(job.seq, |job| job.on_write_sent(deadline)),
+            News::Proving(job) => turn.step(job.seq, |job| job.on_proving(deadline)),
+            News::Event(event) => turn.fault(event.kind.as_deref().unwrap_or("event"), event.data.clone().unwrap_or_default()),
+            // Nothing to store: the door counts refusals, and a gap or an abort shows in how the session went on.
+            News::Refused | News::Gap(_) | News::Abort => {}
+            News::Over(end) => self.over(turn, row, *end),
+        }
+    }
+
+    /// The session is over: its id is used up, its jobs that did not end wait again, and it is recorded.
+    fn over(&mut self, turn: &mut Turn, row: &SessionRow, end: session::End) {
+        if row.session.id().answers_notification(turn.device.next_sid) {
+            turn.device.next_sid = Device::sid_after(turn.device.next_sid);
+        }
+        turn.session_lost(self.live);
+        let record = SessionRecord {
+            id: hex::encode(row.token),
+            session_id: row.session.id().to_string(),
+            started: row.started,
+            ended: self.now,
+            messages: row.messages,
+            octets_in: row.octets_in,
+            octets_out: row.octets_out,
+            end: end.name().to_owned(),
+            jobs: row.ended.clone(),
+        };
+        turn.record(self.history.take().unwrap_or_default(), record, self.config.retention.history);
+    }
+}
+
+/// The outcome as campaigns count it.
+fn outcome(outcome: &session::Outcome) -> Outcome {
+    match outcome {
+        session::Outcome::Applied => Outcome::Applied,
+        session::Outcome::Unchanged => Outcome::Unchanged,
+        session::Outcome::Declined => Outcome::Declined,
+        session::Outcome::NoAnswer => Outcome::NoAnswer,
+        session::Outcome::Failed(_) => Outcome::Failed,
+        session::Outcome::Broken(_) => Outcome::Broken,
+        session::Outcome::NotApplicable(_) => Outcome::NotApplicable,
+        session::Outcome::Refused { .. } => Outcome::Refused,
+        session::Outcome::Superseded => Outcome::Superseded,
+    }
+}
+
+/// The words that go with an outcome, cut to what a result row holds.
+fn detail(outcome: &session::Outcome) -> Option<Detail> {
+    let detail = match outcome {
+        session::Outcome::Failed(failure) | session::Outcome::Broken(failure) => Detail {
+            uri: Some(cut(&failure.uri)),
+            status: failure.status,
+            phase: Some(failure.phase),
+            why: Some(failure.why.to_string()),
+        },
+        session::Outcome::NotApplicable(why) => Detail { uri: None, status: None, phase: None, why: Some(cut(why)) },
+        session::Outcome::Refused { uri, why } => {
+            Detail { uri: Some(cut(uri)), status: None, phase: None, why: Some(cut(why)) }
+        }
+        session::Outcome::Applied
+        | session::Outcome::Unchanged
+        | session::Outcome::Declined
+        | session::Outcome::NoAnswer
+        | session::Outcome::Superseded => return None,
+    };
+    Some(detail)
+}
+
+/// The first 120 characters.
+fn cut(text: &str) -> String {
+    text.chars().take(120).collect()
+}
+
+fn learn(device: &mut Device, facts: &Facts) {
+    for (known, said) in [
+        (&mut device.manufacturer, &facts.manufacturer),
+        (&mut device.model, &facts.model),
+        (&mut device.dm_version, &facts.dm_version),
+    ] {
+        if let Some(said) = said
+            && known != said
+        {
+            known.clone_from(said);
+        }
+    }
+}
+
+fn seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_secs()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,166 @@
+//! The campaigns that are not ended, in memory: what the dispatcher claims for and what sessions work on (D9).
+//!
+//! One row, the directory, tells that something changed; it is read every 200 ms, and what changed is loaded anew.
+
+use crate::{
+    campaigns::rows::{CampaignId, CampaignRow, Directory},
+    config::Config,
+    security::vault::Vault,
+    store::Store,
+    update::{self, UpdateError},
+};
+use arc_swap::ArcSwap;
+use campaign::{
+    Campaign,
+    control::CampaignState,
+    job::Terms,
+    retry::Retry,
+    time::Instant,
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::{AtomicU64, Ordering}},
+    time::Duration,
+};
+
+/// How often the directory is read.
+pub(crate) const REFRESH: Duration = Duration::from_millis(200);
+/// Who could not look for so long stops claiming.
+const BLIND: Duration = Duration::from_secs(1);
+/// How long a directory entry may wait for its campaign's row before it is taken for an orphan.
+const ORPHAN: Duration = Duration::from_secs(60);
+
+/// One campaign, ready to work with.
+#[derive(Debug)]
+pub(crate) struct LiveCampaign {
+    pub(crate) seq: u64,
+    pub(crate) id: CampaignId,
+    pub(crate) campaign: Arc<Campaign>,
+    pub(crate) state: CampaignState,
+    pub(crate) terms: Terms,
+    /// The revision of the row that this was made from.
+    revision: u64,
+}
+
+/// All of them at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    version: u64,
+    by_seq: BTreeMap<u64, Arc<LiveCampaign>>,
+}
+
+impl Snapshot {
+    pub(crate) fn get(&self, seq: u64) -> Option<&Arc<LiveCampaign>> {
+        self.by_seq.get(&seq)
+    }
+
+    /// In the order of their sequences.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<LiveCampaign>> {
+        self.by_seq.values()
+    }
+}
+
+/// The snapshot in force, and when it was last known to be true.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    snapshot: ArcSwap<Snapshot>,
+    looked: AtomicU64,
+}
+
+impl Live {
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Whether the snapshot is recent enough to claim by.
+    pub(crate) fn fresh(&self, now: Instant) -> bool {
+        now.since(Instant(self.looked.load(Ordering::Relaxed))) < BLIND
+    }
+
+    /// Looks whether anything changed, and loads what did.
+    pub(crate) async fn refresh(&self, store: &dyn Store, vault: &Vault, config: &Config) -> Result<(), UpdateError> {
+        let now = store.now().await?;
+        let directory = update::load::<Directory>(store, Directory::shard(), &Directory::key()).await?;
+        let (directory, version) = directory.unwrap_or_default();
+        let old = self.snapshot();
+        if version != old.version || old.by_seq.len() != directory.active.len() {
+            let mut by_seq = BTreeMap::new();
+            for entry in &directory.active {
+                let row = update::load::<CampaignRow>(store, entry.id.shard(), &entry.id.key()).await?;
+                let Some((row, revision)) = row.filter(|(row, _)| row.seq == entry.seq) else {
+                    if now.since(entry.added) > ORPHAN {
+                        strike(store, entry.seq).await?;
+                    }
+                    continue;
+                };
+                let kept = old.get(entry.seq).filter(|live| live.revision == revision);
+                let live = match kept {
+                    Some(live) => Arc::clone(live),
+                    None => match LiveCampaign::new(entry.id.clone(), row, revision, old.get(entry.seq), vault, config) {
+                        Ok(live) => Arc::new(live),
+                        Err(problem) => {
+                            tracing::error!(seq = entry.seq, problem, "a stored campaign cannot be read by this version");
+                            continue;
+                        }
+                    },
+                };
+                by_seq.insert(entry.seq, live);
+            }
+            self.snapshot.store(Arc::new(Snapshot { version, by_seq }));
+        }
+        self.looked.store(now.0, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl LiveCampaign {
+    fn new(
+        id: CampaignId,
+        row: CampaignRow,
+        revision: u64,
+        old: Option<&Arc<Self>>,
+        vault: &Vault,
+        config: &Config,
+    ) -> Result<Self, String> {
+        // A change of state does not change the document: it is compiled once.
+        let campaign = match old {
+            Some(old) => Arc::clone(&old.campaign),
+            None => {
+                let text = row.text(vault, &id).map_err(|error| error.to_string())?;
+                Arc::new(Campaign::from_stored(&text).map_err(|error| error.to_string())?)
+            }
+        };
+        let terms = Terms {
+            retry: Retry { attempts: campaign.attempts(), base: config.dispatch.retry_base, cap: config.dispatch.retry_cap },
+            answer_within: campaign.answer_within(),
+            pull: campaign.pull(),
+        };
+        Ok(Self { seq: row.seq, id, campaign, state: row.state, terms, revision })
+    }
+}
+
+/// Takes a campaign out of the directory.
+pub(crate) async fn strike(store: &dyn Store, seq: u64) -> Result<(), UpdateError> {
+    update::update::<Directory>(store, Directory::shard(), &Directory::key(), |directory| {
+        let mut directory = directory?.clone();
+        let before = directory.active.len();
+        directory.active.retain(|entry| entry.seq != seq);
+        (directory.active.len() != before).then(|| {
+            directory.version += 1;
+            directory
+        })
+    })
+    .await
+    .map(drop)
+}
+
+/// Tells every worker that some campaign's control changed.
+pub(crate) async fn touch(store: &dyn Store) -> Result<(), UpdateError> {
+    update::update::<Directory>(store, Directory::shard(), &Directory::key(), |directory| {
+        let mut directory = directory.cloned().unwrap_or_default();
+        directory.version += 1;
+        Some(directory)
+    })
+    .await
+    .map(drop)
+}

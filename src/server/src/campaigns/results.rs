@@ -1,0 +1,64 @@
+//! How the jobs of a campaign ended, device by device.
+
+use super::{
+    Error,
+    rows::{CampaignId, CampaignRow},
+    submit::not_found,
+    view::{read_cursor, write_cursor},
+};
+use crate::{
+    engine::Engine,
+    rows::{DeviceId, ResultRow, Stored, read_result_key},
+    store::{Cursor, SHARDS, Shard, Table},
+    update,
+};
+
+/// Result rows looked at for one page: those of other campaigns are passed over, so a page may come back short.
+const LOOKED_AT: usize = 20_000;
+
+/// A page of results; the cursor goes on where a page ended.
+pub async fn results(
+    engine: &Engine,
+    authority: &str,
+    id: &str,
+    cursor: Option<&str>,
+    limit: usize,
+) -> Result<api::ResultPage, Error> {
+    let id = CampaignId::new(authority, id);
+    let row = update::load::<CampaignRow>(engine.store(), id.shard(), &id.key()).await?;
+    let (campaign, _) = row.ok_or_else(|| not_found(&id))?;
+    let (mut shard, mut within) = read_cursor(cursor)?;
+    let mut results = Vec::new();
+    let mut looked_at = 0;
+    while shard < SHARDS && results.len() < limit && looked_at < LOOKED_AT {
+        let at = Shard::at(shard);
+        let page = engine.store.scan(at, Table::Result, within.take().map(Cursor), limit - results.len()).await?;
+        looked_at += page.rows.len();
+        for (key, row) in page.rows {
+            if let Some((seq, _, device)) = read_result_key(&key.id)
+                && seq == campaign.seq
+            {
+                results.push(line(device, &ResultRow::from_octets(&row.bytes)?));
+            }
+        }
+        match page.next {
+            Some(next) => within = Some(next.0),
+            None => shard += 1,
+        }
+    }
+    Ok(api::ResultPage { results, next: (shard < SHARDS).then(|| write_cursor(shard, within.as_deref())) })
+}
+
+fn line(device: DeviceId, row: &ResultRow) -> api::ResultLine {
+    let detail = row.detail.as_ref();
+    api::ResultLine {
+        device: device.device,
+        outcome: row.outcome.name().to_owned(),
+        at: row.at.to_string(),
+        attempts: row.attempts.into(),
+        uri: detail.and_then(|detail| detail.uri.clone()),
+        status: detail.and_then(|detail| detail.status).map(wire::status::StatusCode::code),
+        phase: detail.and_then(|detail| detail.phase).map(|phase| phase.name().to_owned()),
+        why: detail.and_then(|detail| detail.why.clone()),
+    }
+}

@@ -1,0 +1,199 @@
+//! The rows of a campaign: itself, how far its enrolment is, and the directory of those that are not ended.
+
+use crate::{
+    rows::{Sealed, Stored},
+    security::vault::{Binding, Purpose, SealError, Vault},
+    store::{Key, Shard, Table},
+};
+use campaign::{control::CampaignState, time::Instant};
+use serde::{Deserialize, Serialize};
+
+/// Which campaign: its id within its authority.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CampaignId {
+    pub authority: String,
+    pub id: String,
+}
+
+impl CampaignId {
+    pub fn new(authority: impl Into<String>, id: impl Into<String>) -> Self {
+        Self { authority: authority.into(), id: id.into() }
+    }
+
+    fn root(&self) -> Vec<u8> {
+        format!("{}\0{}", self.authority, self.id).into_bytes()
+    }
+
+    fn binding(&self) -> Binding<'_> {
+        Binding { purpose: Purpose::Campaign, authority: &self.authority, name: &self.id }
+    }
+
+    /// The home shard: the campaign's rows live there (D1).
+    pub fn shard(&self) -> Shard {
+        Shard::of(&self.root())
+    }
+
+    pub fn key(&self) -> Key {
+        Key { table: Table::Campaign, id: self.root() }
+    }
+
+    pub fn enrolment_key(&self) -> Key {
+        Key { table: Table::Part, id: self.root() }
+    }
+}
+
+/// The campaign as accepted, and its state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CampaignRow {
+    /// Given at acceptance, unique in the deployment, growing.
+    pub seq: u64,
+    /// The document, as submitted; sealed, because settings may be secret.
+    pub text: Sealed,
+    pub state: CampaignState,
+    pub submitted: Instant,
+    /// When the state last changed.
+    pub changed: Instant,
+}
+
+impl Stored for CampaignRow {}
+
+/// Why a stored document cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TextError {
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error("a stored campaign is not text")]
+    Text(#[source] std::string::FromUtf8Error),
+}
+
+impl CampaignRow {
+    pub(crate) fn seal(vault: &Vault, id: &CampaignId, text: &str) -> Result<Sealed, SealError> {
+        vault.seal(&id.binding(), text.as_bytes())
+    }
+
+    /// The document.
+    pub(crate) fn text(&self, vault: &Vault, id: &CampaignId) -> Result<String, TextError> {
+        String::from_utf8(vault.open(&id.binding(), &self.text)?).map_err(TextError::Text)
+    }
+}
+
+/// How far enrolment is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EnrolmentRow {
+    /// `devices.list` is enrolled.
+    pub list_done: bool,
+    pub scan: Scan,
+    /// Parts of `devices.file` that are enrolled, as inclusive ranges in order.
+    pub parts: Vec<(u32, u32)>,
+    /// How many parts there are, once one of them said so.
+    pub expected: Option<u32>,
+}
+
+impl Stored for EnrolmentRow {}
+
+/// How far the search through the registry is, for `devices.where` and `devices.group`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub enum Scan {
+    /// At this shard, from this cursor on.
+    At { shard: u16, cursor: Option<Vec<u8>> },
+    #[default]
+    NotAsked,
+    Done,
+}
+
+impl EnrolmentRow {
+    /// Parts of one campaign: a hundred million devices in parts of a thousand.
+    pub const MOST_PARTS: u32 = 100_000;
+
+    /// Marks a part as enrolled; false when it was already.
+    pub fn mark(&mut self, part: u32) -> bool {
+        let at = self.parts.partition_point(|(_, last)| *last < part);
+        if self.parts.get(at).is_some_and(|(first, last)| (*first..=*last).contains(&part)) {
+            return false;
+        }
+        self.parts.insert(at, (part, part));
+        // Neighbours that now touch become one range, so that a complete file is a single one.
+        self.parts.dedup_by(|next, range| {
+            let touch = range.1.checked_add(1) == Some(next.0);
+            if touch {
+                range.1 = next.1;
+            }
+            touch
+        });
+        true
+    }
+
+    /// Whether part 0 to part `expected - 1` are all enrolled.
+    pub fn parts_complete(&self) -> bool {
+        match self.expected {
+            None => false,
+            Some(0) => true,
+            Some(expected) => self.parts.first().is_some_and(|(first, last)| *first == 0 && *last >= expected - 1),
+        }
+    }
+
+    /// Whether every source of devices that the campaign names has been read to its end.
+    pub fn complete(&self, file: bool) -> bool {
+        self.list_done && !matches!(self.scan, Scan::At { .. }) && (!file || self.parts_complete())
+    }
+}
+
+/// The campaigns that are not ended, and the last sequence given. One row for the deployment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Directory {
+    pub last_seq: u64,
+    pub active: Vec<Entry>,
+    /// Grows with every change of any campaign's control, so that workers notice by reading this row alone (D9).
+    pub version: u64,
+}
+
+/// One campaign in the directory. It may be an orphan: readers look whether its row says the same sequence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub seq: u64,
+    pub id: CampaignId,
+    pub added: Instant,
+}
+
+impl Stored for Directory {}
+
+impl Directory {
+    /// Campaigns that may be open at one time.
+    pub const MOST: usize = 256;
+
+    pub fn shard() -> Shard {
+        Shard::of(b"campaigns")
+    }
+
+    pub fn key() -> Key {
+        Key { table: Table::Control, id: b"campaigns".to_vec() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_in_any_order_make_one_range_and_a_repeated_part_changes_nothing() {
+        let mut row = EnrolmentRow { expected: Some(5), ..EnrolmentRow::default() };
+        for part in [3, 0, 4, 1] {
+            assert!(row.mark(part));
+            assert!(!row.mark(part), "part {part} again");
+            assert!(!row.parts_complete());
+        }
+        assert!(row.mark(2));
+        assert_eq!(row.parts, [(0, 4)]);
+        assert!(row.parts_complete());
+    }
+
+    #[test]
+    fn a_file_without_a_stated_end_is_not_complete() {
+        let mut row = EnrolmentRow { list_done: true, ..EnrolmentRow::default() };
+        row.mark(0);
+        assert!(!row.complete(true));
+        assert!(row.complete(false));
+        row.expected = Some(1);
+        assert!(row.complete(true));
+    }
+}

@@ -1,0 +1,181 @@
+//! Accepting a campaign: checked as a whole, stored once, then its devices.
+
+use super::{
+    Error,
+    live::{LiveCampaign, strike, touch},
+    rows::{CampaignId, CampaignRow, Directory, EnrolmentRow, Entry, Scan},
+    view,
+};
+use crate::{
+    engine::Engine,
+    enroll,
+    rows::Stored,
+    store::{Change, Verdict},
+    update,
+};
+use campaign::{Problem, check, control::CampaignState, document::Document};
+use std::sync::Arc;
+
+/// The most devices in one part of a campaign's file.
+pub const MOST_NAMES: usize = 1000;
+
+/// A campaign that was accepted, now or before.
+#[derive(Debug)]
+pub struct Submitted {
+    /// False: the same document was accepted before, and nothing changed.
+    pub created: bool,
+    pub view: api::CampaignView,
+}
+
+/// Takes a campaign's document, YAML or JSON. With `dry_run` everything is checked and nothing is stored.
+pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submitted, Error> {
+    let document = Document::parse(text).map_err(Error::Refused)?;
+    let id = CampaignId::new(document.authority.clone(), document.campaign.clone());
+    let authority = engine.config.authority(&id.authority).ok_or_else(|| Error::NoAuthority(id.authority.clone()))?;
+    let now = engine.store.now().await?;
+    let stored = update::load::<CampaignRow>(engine.store(), id.shard(), &id.key()).await?;
+    if let Some((row, _)) = &stored {
+        // The same under the same name: the caller did not hear our first answer, or only the layout changed.
+        let stored = row.text(&engine.vault, &id)?;
+        if Document::parse(&stored).is_ok_and(|stored| stored.same_as(&document)) {
+            return Ok(Submitted { created: false, view: view::of(engine, &id, row).await? });
+        }
+        return Err(Error::Different(id.id));
+    }
+    let grounds = check::Grounds { scope: &authority.scope, authority: &authority.name, now, attributes: None };
+    let campaign = check::check(document.clone(), &grounds).map_err(Error::Refused)?;
+    let mut row = CampaignRow {
+        seq: 0,
+        text: CampaignRow::seal(&engine.vault, &id, text)?,
+        state: CampaignState::Enrolling,
+        submitted: now,
+        changed: now,
+    };
+    if dry_run {
+        return Ok(Submitted { created: false, view: view::of(engine, &id, &row).await? });
+    }
+    // The directory first: an entry without a campaign is harmless and goes away, a campaign without an entry would
+    // never be looked after.
+    row.seq = enter(engine, &id, now).await?;
+    let enrolment = EnrolmentRow {
+        scan: if campaign.searches() { Scan::At { shard: 0, cursor: None } } else { Scan::NotAsked },
+        ..EnrolmentRow::default()
+    };
+    let change = Change::new()
+        .if_absent(id.key())
+        .put(id.key(), row.to_octets())
+        .put(id.enrolment_key(), enrolment.to_octets());
+    let verdicts = engine.store.commit(id.shard(), vec![change]).await?;
+    if verdicts.first() != Some(&Verdict::Done) {
+        // Somebody submitted it at the same moment; what counts is what stands.
+        strike(engine.store(), row.seq).await?;
+        let (standing, _) = update::load::<CampaignRow>(engine.store(), id.shard(), &id.key()).await?.ok_or_else(|| not_found(&id))?;
+        let stored = standing.text(&engine.vault, &id)?;
+        if !Document::parse(&stored).is_ok_and(|stored| stored.same_as(&document)) {
+            return Err(Error::Different(id.id));
+        }
+        return Ok(Submitted { created: false, view: view::of(engine, &id, &standing).await? });
+    }
+    touch(engine.store()).await?;
+    engine.refresh().await?;
+    engine.enrol.notify_one();
+    tracing::info!(seq = row.seq, authority = id.authority, campaign = id.id, "a campaign was accepted");
+    Ok(Submitted { created: true, view: view::of(engine, &id, &row).await? })
+}
+
+/// Gives a campaign its sequence and its place in the directory.
+async fn enter(engine: &Engine, id: &CampaignId, now: campaign::time::Instant) -> Result<u64, Error> {
+    let (directory, entered) = update::update::<Directory>(engine.store(), Directory::shard(), &Directory::key(), |directory| {
+        let mut directory = directory.cloned().unwrap_or_default();
+        if directory.active.len() >= Directory::MOST {
+            return None;
+        }
+        directory.last_seq += 1;
+        directory.version += 1;
+        directory.active.push(Entry { seq: directory.last_seq, id: id.clone(), added: now });
+        Some(directory)
+    })
+    .await?;
+    match directory {
+        Some(directory) if entered => Ok(directory.last_seq),
+        _ => Err(Error::TooMany(Directory::MOST)),
+    }
+}
+
+/// Takes one part of the devices of `devices.file`. A part taken before changes nothing.
+pub async fn enroll_part(
+    engine: &Engine,
+    authority: &str,
+    id: &str,
+    part: u32,
+    parts: Option<u32>,
+    names: Vec<String>,
+) -> Result<api::EnrolReport, Error> {
+    if names.len() > MOST_NAMES {
+        return Err(Error::Part { part, why: "it holds more than 1000 devices" });
+    }
+    if part >= EnrolmentRow::MOST_PARTS || parts.is_some_and(|parts| parts > EnrolmentRow::MOST_PARTS) {
+        return Err(Error::Part { part, why: "there are more than 100000 parts" });
+    }
+    if parts.is_some_and(|parts| part >= parts && !names.is_empty()) {
+        return Err(Error::Part { part, why: "its number is not below the number of parts" });
+    }
+    let live = find(engine, &CampaignId::new(authority, id)).await?;
+    if !live.state.may_enrol() {
+        return Err(Error::Closed(live.state.name()));
+    }
+    if !live.campaign.has_file() {
+        return Err(Error::NoFile);
+    }
+    let tally = enroll::enrol_names(engine, &live, &names).await?;
+    // Marked only when every device found a place: a part with some to come again is offered again.
+    if tally.later == 0 {
+        let mut clash = false;
+        update::update::<EnrolmentRow>(engine.store(), live.id.shard(), &live.id.enrolment_key(), |row| {
+            let mut row = row.cloned().unwrap_or_default();
+            clash = row.expected.is_some() && parts.is_some() && row.expected != parts;
+            if clash {
+                return None;
+            }
+            let marked = (!names.is_empty() || parts.is_none_or(|parts| part < parts)) && row.mark(part);
+            let told = parts.is_some() && row.expected.is_none();
+            row.expected = row.expected.or(parts);
+            (marked || told).then_some(row)
+        })
+        .await?;
+        if clash {
+            return Err(Error::Part { part, why: "another part told another number of parts" });
+        }
+    }
+    Ok(api::EnrolReport { enrolled: tally.enrolled, already: tally.already, unknown: tally.unknown, later: tally.later })
+}
+
+/// A campaign that is not ended, from memory or, just submitted elsewhere, from the store.
+pub(super) async fn find(engine: &Engine, id: &CampaignId) -> Result<Arc<LiveCampaign>, Error> {
+    let find = || engine.live.snapshot().all().find(|live| live.id == *id).cloned();
+    if let Some(live) = find() {
+        return Ok(live);
+    }
+    engine.refresh().await?;
+    if let Some(live) = find() {
+        return Ok(live);
+    }
+    match update::load::<CampaignRow>(engine.store(), id.shard(), &id.key()).await? {
+        Some((row, _)) => Err(Error::Closed(row.state.name())),
+        None => Err(not_found(id)),
+    }
+}
+
+pub(super) fn not_found(id: &CampaignId) -> Error {
+    Error::NotFound { authority: id.authority.clone(), id: id.id.clone() }
+}
+
+/// The reasons of a refusal, for whoever must show them.
+impl Error {
+    pub fn problems(&self) -> &[Problem] {
+        match self {
+            Self::Refused(problems) => problems,
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Deadlines of single devices: a notification that nobody answered, a session that went silent (R23).
+
+use crate::{
+    engine::Engine,
+    rows::{Device, DeviceId, Stored},
+    store::{Change, Shard, StoreError, Table, Verdict, change::MOST_CHANGES},
+    turn::{self, Turn},
+};
+use std::{sync::Arc, time::Duration};
+
+/// How often the shards are looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Watches deadlines until `engine.stop`. They pass whether a campaign is paused or not.
+pub(crate) async fn run(engine: Arc<Engine>) {
+    while !engine.stop.is_cancelled() {
+        for shard in Shard::all() {
+            if let Err(error) = look(&engine, shard).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "deadlines could not be looked at");
+                break;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = engine.stop.cancelled() => {}
+        }
+    }
+}
+
+/// Why a shard's deadlines could not be looked at.
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Row(#[from] crate::rows::RowError),
+}
+
+async fn look(engine: &Engine, shard: Shard) -> Result<(), LookError> {
+    loop {
+        let claimed = engine.store.claim(shard, &[turn::deadlines()], MOST_CHANGES, engine.config.dispatch.lease).await?;
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = claimed.iter().filter_map(|claimed| DeviceId::from_root(&claimed.member)).collect();
+        let keys: Vec<_> = ids.iter().map(|id| id.key(Table::Device)).collect();
+        let rows = engine.store.read(shard, &keys).await?;
+        let now = engine.store.now().await?;
+        let live = engine.live.snapshot();
+        let mut changes = Vec::with_capacity(ids.len());
+        for (id, row) in ids.into_iter().zip(rows) {
+            let Some(row) = row else {
+                changes.push(Change::new().if_absent(id.key(Table::Device)).queue_remove(turn::deadlines(), id.root()));
+                continue;
+            };
+            let mut turn = Turn::new(id, Device::from_octets(&row.bytes)?, row.revision, now);
+            turn.claimed(turn::deadlines());
+            turn.stop(&live);
+            turn.pass_deadlines(&live);
+            changes.push(turn.into_change());
+        }
+        let verdicts = engine.store.commit(shard, changes).await?;
+        if verdicts.contains(&Verdict::Conflict) {
+            tracing::debug!("a device moved as its deadline passed; it is looked at again after its lease");
+        }
+    }
+}

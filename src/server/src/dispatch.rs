@@ -1,0 +1,275 @@
+//! Notifying devices: due jobs are claimed within the permits, package #0 is pushed, and the attempt is committed.
+//!
+//! Send, then commit (D4): a crash in between repeats the same octets, because the session id in them moves only when a
+//! session with it has ended. A campaign that may not notify is not asked for, so nothing is rewritten to hold it back.
+
+use crate::{
+    account,
+    campaigns::live::LiveCampaign,
+    config::Route,
+    engine::Engine,
+    notify::udp::{self, UdpRoute},
+    rows::{Detail, Device, DeviceId, Stored},
+    store::{Claimed, QueueName, Shard, Table, Verdict, change::MOST_CHANGES},
+    turn::{self, Turn},
+};
+use campaign::{
+    document,
+    job::{Job, Outcome},
+    pace::Gcra,
+    time::Instant,
+};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::task::JoinSet;
+use wire::notification::{Notification, NotificationError, UiMode};
+
+/// Batches on their way at one time.
+const BATCHES: usize = 8;
+/// How long to wait when every limit is used up for the moment.
+const BREATH: Duration = Duration::from_millis(2);
+/// How often a device is decided anew when others keep moving it.
+const TRIES: usize = 8;
+
+/// The permits of this process: one limit for each campaign's pace and each route's rate.
+#[derive(Debug, Default)]
+struct Permits {
+    campaigns: HashMap<u64, (u32, Gcra)>,
+    routes: HashMap<String, Gcra>,
+}
+
+impl Permits {
+    /// How many devices of the campaign may be notified on the route now.
+    fn available(&mut self, live: &LiveCampaign, route: &Route, now: Instant) -> u32 {
+        let on_route = self.routes.entry(route.name().to_owned()).or_insert_with(|| Gcra::new(route.per_second())).available(now);
+        match live.campaign.per_second() {
+            Some(rate) => {
+                let (known, pace) = self.campaigns.entry(live.seq).or_insert_with(|| (rate, Gcra::new(rate)));
+                if *known != rate {
+                    (*known, *pace) = (rate, pace.at_rate(rate));
+                }
+                on_route.min(pace.available(now))
+            }
+            None => on_route,
+        }
+    }
+
+    /// Uses permits that were found available. Nobody else takes from these limits in between.
+    fn take(&mut self, live: &LiveCampaign, route: &Route, now: Instant, n: u32) {
+        for limit in self.routes.get_mut(route.name()).into_iter().chain(self.campaigns.get_mut(&live.seq).map(|(_, pace)| pace)) {
+            for _ in 0..n {
+                if limit.take(now, 1).is_err() {
+                    tracing::error!("a permit was found available and could not be taken");
+                }
+            }
+        }
+    }
+
+    fn forget_ended(&mut self, live: &crate::campaigns::live::Snapshot) {
+        self.campaigns.retain(|seq, _| live.get(*seq).is_some());
+    }
+}
+
+/// Dispatches until `engine.stop`.
+pub(crate) async fn run(engine: Arc<Engine>) {
+    let mut permits = Permits::default();
+    let mut batches = JoinSet::new();
+    let mut first = 0;
+    while !engine.stop.is_cancelled() {
+        let found = match round(&engine, &mut permits, &mut batches, &mut first).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the store does not answer; nothing is dispatched");
+                Round::Idle
+            }
+        };
+        let pause = match found {
+            Round::Idle => engine.config.dispatch.poll,
+            Round::Limited => BREATH,
+            Round::Busy => continue,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = engine.dispatch.notified(), if matches!(found, Round::Idle) => {}
+            () = engine.stop.cancelled() => {}
+        }
+    }
+    // What was sent is committed before the process goes.
+    while batches.join_next().await.is_some() {}
+}
+
+/// What one look at all shards found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// Nothing was due.
+    Idle,
+    /// More is due, and a limit or the load holds it back.
+    Limited,
+    /// Something was dispatched.
+    Busy,
+}
+
+async fn round(
+    engine: &Arc<Engine>,
+    permits: &mut Permits,
+    batches: &mut JoinSet<()>,
+    first: &mut usize,
+) -> Result<Round, crate::store::StoreError> {
+    let live = engine.live.snapshot();
+    let now = engine.store.now().await?;
+    permits.forget_ended(&live);
+    if !engine.live.fresh(now) {
+        return Ok(Round::Idle);
+    }
+    let mut campaigns: Vec<_> = live.all().filter(|live| live.state.may_notify() && !live.terms.pull).cloned().collect();
+    campaigns.sort_by_key(|live| (live.campaign.lane(), live.seq));
+    let mut found = Round::Idle;
+    for (turn, shard) in Shard::all().cycle().skip(*first).take(crate::store::SHARDS.into()).enumerate() {
+        for live in &campaigns {
+            for route in &engine.config.routes {
+                if engine.load.full() {
+                    // Whoever is woken now would only wait at the door.
+                    *first = (*first + turn) % usize::from(crate::store::SHARDS);
+                    return Ok(Round::Limited);
+                }
+                let now = engine.store.now().await?;
+                let most = permits.available(live, route, now).min(MOST_CHANGES as u32);
+                if most == 0 {
+                    found = Round::Limited;
+                    continue;
+                }
+                let queue = turn::waiting(live.campaign.lane(), live.seq, route.name());
+                let claimed = engine.store.claim(shard, std::slice::from_ref(&queue), most as usize, engine.config.dispatch.lease).await?;
+                if claimed.is_empty() {
+                    continue;
+                }
+                permits.take(live, route, now, claimed.len() as u32);
+                if found == Round::Idle {
+                    found = Round::Busy;
+                }
+                while batches.len() >= BATCHES {
+                    batches.join_next().await;
+                }
+                let (engine, live, route) = (Arc::clone(engine), Arc::clone(live), route.name().to_owned());
+                batches.spawn(async move {
+                    if let Err(error) = notify(&engine, &live, shard, &route, claimed).await {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "a batch of notifications was not committed; its jobs come back");
+                    }
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Why a batch failed as a whole.
+#[derive(Debug, thiserror::Error)]
+enum BatchError {
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    #[error(transparent)]
+    Row(#[from] crate::rows::RowError),
+}
+
+/// Notifies the devices of one claim. `sent` survives the rounds of a conflict: nothing is sent twice here.
+async fn notify(
+    engine: &Engine,
+    live: &LiveCampaign,
+    shard: Shard,
+    route: &str,
+    claimed: Vec<Claimed>,
+) -> Result<(), BatchError> {
+    let queue = turn::waiting(live.campaign.lane(), live.seq, route);
+    // Only queues of configured routes are claimed.
+    let Some(route) = engine.routes.get(route) else { return Ok(()) };
+    let mut ids: Vec<(DeviceId, bool)> =
+        claimed.iter().filter_map(|claimed| DeviceId::from_root(&claimed.member)).map(|id| (id, false)).collect();
+    for _ in 0..TRIES {
+        let keys: Vec<_> = ids.iter().map(|(id, _)| id.key(Table::Device)).collect();
+        let rows = engine.store.read(shard, &keys).await?;
+        let now = engine.store.now().await?;
+        let mut changes = Vec::with_capacity(ids.len());
+        let mut pending = Vec::with_capacity(ids.len());
+        for ((id, mut sent), row) in ids.into_iter().zip(rows) {
+            let Some(row) = row else {
+                // The device is gone: its place in the queue is an orphan.
+                changes.push(crate::store::Change::new().if_absent(id.key(Table::Device)).queue_remove(queue.clone(), id.root()));
+                pending.push((id, sent));
+                continue;
+            };
+            let mut turn = Turn::new(id.clone(), Device::from_octets(&row.bytes)?, row.revision, now);
+            turn.claimed(queue.clone());
+            turn.stop(&engine.live.snapshot());
+            let due = turn.device.job(live.seq).is_some_and(|active| matches!(active.job, Job::Waiting { not_before, .. } if not_before <= now));
+            if due && !sent {
+                sent = send(engine, &mut turn, live, route).await;
+            }
+            if sent {
+                let sid = turn.device.next_sid;
+                turn.step(live.seq, |job| job.on_notified(sid, now, &live.terms));
+            }
+            changes.push(turn.into_change());
+            pending.push((id, sent));
+        }
+        let verdicts = engine.store.commit(shard, changes).await?;
+        ids = pending.into_iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Conflict).map(|(id, _)| id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+    }
+    tracing::warn!(devices = ids.len(), "devices were moved by others again and again; their jobs come back");
+    Ok(())
+}
+
+/// Sends the notification of one job; ends the job when no notification can ever reach the device.
+async fn send(engine: &Engine, turn: &mut Turn, live: &LiveCampaign, route: &UdpRoute) -> bool {
+    let sent = match prepare(engine, turn, live, route) {
+        Ok((to, push)) => route.send(to, &push).await,
+        Err(unfit) => {
+            let detail = Detail { uri: None, status: None, phase: None, why: Some(unfit.to_string()) };
+            turn.end(live.seq, Outcome::Unreachable, Some(detail));
+            return false;
+        }
+    };
+    if let Err(error) = sent {
+        // Counted as an attempt all the same: its deadline brings the next one, with a pause in between.
+        tracing::debug!(error = &error as &dyn std::error::Error, "a notification did not leave");
+    }
+    true
+}
+
+/// Why no notification can be made for a device.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error("the device has no address that the route can use")]
+    Address(#[source] udp::UdpError),
+    #[error("the device has no address")]
+    NoAddress,
+    #[error("the server's credentials for the device cannot be opened")]
+    Account(#[source] account::AccountError),
+    #[error("the notification cannot be written")]
+    Write(#[source] NotificationError),
+}
+
+fn prepare(engine: &Engine, turn: &Turn, live: &LiveCampaign, route: &UdpRoute) -> Result<(SocketAddr, Vec<u8>), Unfit> {
+    let id = turn.id();
+    let device = &turn.device;
+    let to = route.address(device.address.as_deref().ok_or(Unfit::NoAddress)?).map_err(Unfit::Address)?;
+    let server_id = engine.config.authority(&id.authority).map(|authority| authority.server_id.clone()).unwrap_or_default();
+    let (secret, nonce) = account::notification(&engine.vault, id, device, &server_id).map_err(Unfit::Account)?;
+    let ui = match live.campaign.deliver().ui {
+        document::Ui::NotSpecified => UiMode::NotSpecified,
+        document::Ui::Background => UiMode::Background,
+        document::Ui::Informative => UiMode::Informative,
+        document::Ui::Interactive => UiMode::Interactive,
+    };
+    let notification = Notification::new(server_id, device.next_sid, ui);
+    let package0 = notification.seal(&secret, &nonce).map_err(Unfit::Write)?;
+    // The transaction id derives from the session id, so that a repeat is the same octets (D4).
+    let [_, tid] = device.next_sid.to_be_bytes();
+    Ok((to, wire::wap_push::push(tid, &package0)))
+}

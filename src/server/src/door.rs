@@ -1,0 +1,317 @@
+//! A device's message, from decoded to answered: load the rows, let the session decide, commit, answer.
+//!
+//! Store first, answer second. On a conflict somebody else moved the device meanwhile: everything is read and decided
+//! anew. An unauthenticated message writes nothing (D5).
+
+use crate::{
+    account,
+    advance::{Desk, Settlement},
+    campaigns::live::Snapshot,
+    config::Authority,
+    engine::Engine,
+    rows::{AnswerRow, Device, DeviceId, SessionRow, Stored, ValuesRow},
+    security::nonce,
+    store::{Row, Shard, Table, Verdict},
+    turn::Turn,
+};
+use campaign::time::Instant;
+use session::{Account, Context, News, Opening, Place, Step};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use subtle::ConstantTimeEq;
+use wire::{MediaType, digest::Nonce, message::Message};
+
+/// How often a message is decided anew when others keep moving its device.
+const TRIES: usize = 8;
+
+/// What the door has done, and what it is doing.
+#[derive(Debug, Default)]
+pub struct Load {
+    /// Messages answered with a SyncML document.
+    pub messages: AtomicU64,
+    /// Calls to the store made for them.
+    pub store_calls: AtomicU64,
+    /// Requests being worked on.
+    pub in_flight: AtomicUsize,
+    /// Challenges and refusals.
+    pub refused: AtomicU64,
+    /// Messages answered from what was stored.
+    pub repeats: AtomicU64,
+}
+
+impl Load {
+    /// Requests in work at which the door has as much to do as it can do well: more would only wait for the store.
+    const FULL: usize = 96;
+
+    /// Whether nobody should be woken now.
+    pub(crate) fn full(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) >= Self::FULL
+    }
+}
+
+/// One request of a device, past the border.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) authority: &'a Authority,
+    pub(crate) media: MediaType,
+    /// The token of the path that `RespURI` gave.
+    pub(crate) token: Option<[u8; 16]>,
+    /// Nobody can listen: the peer is on this machine, a terminator of TLS or a simulation.
+    pub(crate) confidential: bool,
+    pub(crate) message: &'a Message,
+    pub(crate) body_digest: [u8; 32],
+    pub(crate) body_octets: usize,
+}
+
+/// What the device gets.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// `proved`: the device has proven itself with this message.
+    Document { content_type: String, body: Vec<u8>, proved: bool },
+    /// The same message again after a newer one, or an id that cannot be: HTTP 400.
+    Stale,
+    /// The credentials were wrong; to be held back by the brake.
+    Refused { content_type: String, body: Vec<u8>, tried: bool },
+}
+
+/// Why a message could not be answered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DoorError {
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    #[error(transparent)]
+    Row(#[from] crate::rows::RowError),
+    #[error(transparent)]
+    Account(#[from] account::AccountError),
+    #[error("the answer could not be written")]
+    Write(#[from] wire::WriteError),
+    #[error("the device was moved by others {TRIES} times in a row")]
+    Contended,
+}
+
+/// Answers one message.
+pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<Answer, DoorError> {
+    let id = DeviceId::new(request.authority.name.clone(), request.message.header.source.loc_uri.clone());
+    let shard = Shard::of(&id.root());
+    let keys = [Table::Device, Table::Session, Table::History, Table::Values].map(|table| id.key(table));
+    for _ in 0..TRIES {
+        let rows = engine.store.read(shard, &keys).await?;
+        engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
+        let now = engine.store.now().await?;
+        let mut rows = rows.into_iter();
+        let (device, session) = (rows.next().flatten(), rows.next().flatten());
+        let Some(device) = device else { return stranger(engine, request, &id, now) };
+        let attempt = Attempt { engine, request, id: &id, shard, now, history: rows.next().flatten(), values: rows.next().flatten() };
+        // A session row of another version is a session lost, not an error: the device starts anew.
+        let stored = session.and_then(|row| SessionRow::from_octets(&row.bytes).ok().map(|session| (session, row.revision)));
+        match attempt.run(Device::from_octets(&device.bytes)?, device.revision, stored).await? {
+            Some(answer) => return Ok(answer),
+            None => tracing::debug!("a device was moved meanwhile; deciding anew"),
+        }
+    }
+    Err(DoorError::Contended)
+}
+
+/// A device that nobody registered runs the same code, with a secret that nobody knows: it must not tell itself apart.
+fn stranger(engine: &Engine, request: &Request<'_>, id: &DeviceId, now: Instant) -> Result<Answer, DoorError> {
+    let account = account::stranger(&engine.vault, id);
+    let challenges = nonce::challenges(&engine.vault, id, &request.message.header.session_id, 0, now);
+    let proof = Proof { account: &account, candidates: &challenges, challenge: first(&challenges), proven: false };
+    let next_nonce = nonce::fresh();
+    let context = proof.context(engine, request, &next_nonce, None, &Nothing);
+    match session::open(request.message, &context) {
+        Opening::Refused { reply } => refused(engine, request, &reply),
+        // Nobody knows the secret; if somebody guessed it, there is nothing here for them.
+        Opening::Opened(_) => Ok(Answer::Stale),
+    }
+}
+
+fn first(challenges: &[Nonce; 4]) -> &Nonce {
+    let [first, ..] = challenges;
+    first
+}
+
+fn refused(engine: &Engine, request: &Request<'_>, reply: &Message) -> Result<Answer, DoorError> {
+    engine.load.refused.fetch_add(1, Ordering::Relaxed);
+    engine.load.messages.fetch_add(1, Ordering::Relaxed);
+    Ok(Answer::Refused {
+        content_type: request.media.name().to_owned(),
+        body: request.media.encoding.write(reply)?,
+        tried: request.message.header.cred.is_some(),
+    })
+}
+
+/// The work of a device that nobody registered.
+struct Nothing;
+
+impl session::Work for Nothing {
+    fn plans(&self, _: &session::Facts) -> Vec<session::Plan> {
+        Vec::new()
+    }
+
+    fn settings(
+        &self,
+        _: session::JobRef,
+        _: &session::Facts,
+        _: &session::Reads,
+    ) -> Result<Vec<session::Setting>, session::Unfit> {
+        Err(session::Unfit::Gone)
+    }
+}
+
+/// What a device may prove itself with, and whether its request did already.
+#[derive(Clone, Copy)]
+struct Proof<'a> {
+    account: &'a Account,
+    candidates: &'a [Nonce],
+    challenge: &'a Nonce,
+    proven: bool,
+}
+
+impl<'a> Proof<'a> {
+    fn context(
+        self,
+        engine: &'a Engine,
+        request: &'a Request<'_>,
+        next_nonce: &'a Nonce,
+        resp_uri: Option<&'a str>,
+        work: &'a dyn session::Work,
+    ) -> Context<'a> {
+        let limits = &engine.config.session;
+        Context {
+            server_id: &request.authority.server_id,
+            url: &request.authority.url,
+            resp_uri,
+            account: self.account,
+            candidates: self.candidates,
+            challenge: self.challenge,
+            next_nonce,
+            proven: self.proven,
+            body_digest: request.body_digest,
+            encoding: request.media.encoding,
+            reply_octets: limits.reply_size,
+            max_msg_size: u32::try_from(limits.max_msg_size).unwrap_or(u32::MAX),
+            max_obj_size: u32::try_from(limits.max_obj_size).unwrap_or(u32::MAX),
+            work,
+        }
+    }
+}
+
+/// One try to answer a message from one reading of the rows.
+struct Attempt<'a> {
+    engine: &'a Engine,
+    request: &'a Request<'a>,
+    id: &'a DeviceId,
+    shard: Shard,
+    now: Instant,
+    history: Option<Row>,
+    values: Option<Row>,
+}
+
+impl Attempt<'_> {
+    /// The answer; `None` when the rows changed meanwhile.
+    async fn run(&self, device: Device, revision: u64, stored: Option<(SessionRow, u64)>) -> Result<Option<Answer>, DoorError> {
+        let (engine, request, message) = (self.engine, self.request, self.request.message);
+        let current = stored.as_ref().filter(|(row, _)| *row.session.id() == message.header.session_id);
+        let goes_on = match current.map(|(row, _)| row.session.place(message, &request.body_digest)) {
+            Some(Place::Repeat) => return self.repeat().await.map(Some),
+            Some(Place::Stale) => return Ok(Some(Answer::Stale)),
+            Some(Place::Next { .. } | Place::AgainAfterRefusal) => true,
+            Some(Place::Restart) | None => false,
+        };
+        let mut turn = Turn::new(self.id.clone(), device, revision, self.now);
+        let live = engine.live.snapshot();
+        turn.stop(&live);
+
+        let account = account::account(&engine.vault, self.id, &turn.device)?;
+        let challenges =
+            nonce::challenges(&engine.vault, self.id, &message.header.session_id, turn.device.auth_count, self.now);
+        // Within its session a device may use the nonce it was just given in message after message; a new session takes
+        // one that was never used (D5).
+        let issued = turn.device.issued.clone().filter(|_| goes_on || !turn.device.issued_used);
+        let imported = turn.device.imported.clone().filter(|_| !goes_on);
+        let candidates: Vec<Nonce> = issued.into_iter().chain(imported).chain(challenges.iter().cloned()).collect();
+        let token = current.filter(|_| goes_on).map_or_else(nonce::token, |(row, _)| row.token);
+        let proven = goes_on && request.token.is_some_and(|given| given.ct_eq(&token).into());
+        let proof = Proof { account: &account, candidates: &candidates, challenge: first(&challenges), proven };
+        let next_nonce = nonce::fresh();
+        let resp_uri = format!("{}/{}", request.authority.url, hex::encode(token));
+        // Work sees the device as it was before this message: what the message teaches comes with its facts.
+        let device = turn.device.clone();
+        let desk = Desk {
+            live: &live,
+            id: self.id,
+            device: &device,
+            scope: &request.authority.scope,
+            confidential: request.confidential,
+        };
+        let context = proof.context(engine, request, &next_nonce, Some(&resp_uri), &desk);
+
+        let (step, row) = match stored {
+            Some((row, session_revision)) if goes_on => {
+                turn.guard_session(Some(session_revision));
+                (row.session.clone().receive(message, &context), row)
+            }
+            stored => match session::open(message, &context) {
+                Opening::Refused { reply } => return refused(engine, request, &reply).map(Some),
+                Opening::Opened(step) => {
+                    turn.guard_session(stored.map(|(_, revision)| revision));
+                    let row = SessionRow::new(step.session.clone(), token, self.now);
+                    (step, row)
+                }
+            },
+        };
+        if step.news.contains(&News::Refused) {
+            return refused(engine, request, &step.reply).map(Some);
+        }
+        if goes_on && message.header.cred.is_some() {
+            turn.device.issued_used = true;
+        }
+        self.conclude(turn, row, step, &live).await
+    }
+
+    /// Stores what the message led to, then answers.
+    async fn conclude(&self, mut turn: Turn, mut row: SessionRow, step: Step, live: &Snapshot) -> Result<Option<Answer>, DoorError> {
+        let content_type = self.request.media.name().to_owned();
+        let body = self.request.media.encoding.write(&step.reply)?;
+        row.session = step.session.clone();
+        row.messages += 1;
+        row.octets_in += self.request.body_octets as u64;
+        row.octets_out += body.len() as u64;
+        if turn.device.encoding.is_none() {
+            turn.device.encoding = Some(self.request.media.encoding);
+        }
+        let settlement = Settlement {
+            live,
+            config: &self.engine.config,
+            now: self.now,
+            history: read(self.history.as_ref())?,
+            values: read::<ValuesRow>(self.values.as_ref())?,
+        };
+        settlement.settle(&mut turn, &mut row, &step);
+        let answer = AnswerRow { content_type, body };
+        turn.keep_session(&row, &answer, self.engine.config.session.life);
+        self.engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
+        let verdicts = self.engine.store.commit(self.shard, vec![turn.into_change()]).await?;
+        if verdicts.first() != Some(&Verdict::Done) {
+            return Ok(None);
+        }
+        self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
+        let proved = step.news.contains(&News::Authenticated);
+        Ok(Some(Answer::Document { content_type: answer.content_type, body: answer.body, proved }))
+    }
+
+    /// The stored answer, octet for octet.
+    async fn repeat(&self) -> Result<Answer, DoorError> {
+        let rows = self.engine.store.read(self.shard, &[self.id.key(Table::Answer)]).await?;
+        self.engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
+        let Some(row) = rows.into_iter().next().flatten() else { return Ok(Answer::Stale) };
+        let answer = AnswerRow::from_octets(&row.bytes)?;
+        self.engine.load.repeats.fetch_add(1, Ordering::Relaxed);
+        self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
+        Ok(Answer::Document { content_type: answer.content_type, body: answer.body, proved: false })
+    }
+}
+
+fn read<R: Stored>(row: Option<&Row>) -> Result<Option<R>, crate::rows::RowError> {
+    row.map(|row| R::from_octets(&row.bytes)).transpose()
+}

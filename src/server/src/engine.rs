@@ -1,0 +1,54 @@
+//! The engine: the parts that every role shares, built once from the configuration.
+
+use crate::{
+    campaigns::live::Live,
+    config::Config,
+    door::Load,
+    notify::Routes,
+    security::vault::Vault,
+    store::Store,
+    update::UpdateError,
+};
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// What the loops and the doors work with. Cheap to share: clone the `Arc`.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) vault: Vault,
+    pub(crate) config: Config,
+    pub(crate) live: Live,
+    pub(crate) routes: Routes,
+    pub(crate) load: Load,
+    /// Rung when there may be devices to enrol.
+    pub(crate) enrol: Notify,
+    /// Rung when there may be jobs to dispatch.
+    pub(crate) dispatch: Notify,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Engine {
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Looks whether any campaign changed, and loads what did.
+    pub(crate) async fn refresh(&self) -> Result<(), UpdateError> {
+        self.live.refresh(self.store(), &self.vault, &self.config).await
+    }
+
+    /// What the devices' door has done so far.
+    pub fn load(&self) -> &Load {
+        &self.load
+    }
+}

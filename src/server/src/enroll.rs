@@ -1,0 +1,261 @@
+//! Enrolment: devices become jobs of a campaign, each exactly once.
+//!
+//! A job stands in its device's row; the row's revision and the absence of a result row guard it, so enrolling a device
+//! again changes nothing, whoever does it and however often (D2).
+
+use crate::{
+    advance,
+    campaigns::{
+        live::LiveCampaign,
+        rows::{EnrolmentRow, Scan},
+    },
+    engine::Engine,
+    registry,
+    rows::{Device, DeviceId, PULL, RowError, Stored, ValuesRow},
+    store::{Change, Cursor, Key, Row, SHARDS, Shard, StoreError, Table, Verdict, change::MOST_CHANGES},
+    turn::{self, Turn},
+    update::{self, UpdateError},
+};
+use campaign::time::Instant;
+use futures_util::future::try_join_all;
+use session::JobRef;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// Rows of the registry looked at in one step.
+const PAGE: usize = 1024;
+/// How often a device is decided anew when others keep moving it.
+const TRIES: usize = 8;
+/// How often the enroller looks for work that nobody told it of.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What became of devices that were to be enrolled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) enrolled: u64,
+    /// They have the job, or had it and its result stands.
+    pub(crate) already: u64,
+    /// The registry does not know them: a result of its own.
+    pub(crate) unknown: u64,
+    /// They have too many jobs at the moment; to be offered again.
+    pub(crate) later: u64,
+}
+
+/// Why devices could not be enrolled.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EnrolError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Row(#[from] RowError),
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    #[error(transparent)]
+    Registry(#[from] registry::RegistryError),
+    #[error("a device was moved by others {TRIES} times in a row")]
+    Contended,
+}
+
+/// Enrols whatever the campaigns' lists and searches ask for, until `engine.stop`.
+pub(crate) async fn run(engine: Arc<Engine>) {
+    while !engine.stop.is_cancelled() {
+        let live = engine.live.snapshot();
+        for campaign in live.all() {
+            if !campaign.state.may_enrol() {
+                continue;
+            }
+            if let Err(error) = advance_enrolment(&engine, campaign).await {
+                tracing::warn!(seq = campaign.seq, error = &error as &dyn std::error::Error, "enrolment is interrupted");
+            }
+        }
+        tokio::select! {
+            () = engine.enrol.notified() => {}
+            () = tokio::time::sleep(LOOK) => {}
+            () = engine.stop.cancelled() => {}
+        }
+    }
+}
+
+/// Does what is left of one campaign's list and search.
+async fn advance_enrolment(engine: &Engine, live: &LiveCampaign) -> Result<(), EnrolError> {
+    let (shard, key) = (live.id.shard(), live.id.enrolment_key());
+    let Some((row, _)) = update::load::<EnrolmentRow>(engine.store(), shard, &key).await? else { return Ok(()) };
+    if !row.list_done {
+        let tally = enrol_names(engine, live, live.campaign.list()).await?;
+        if tally.later == 0 {
+            mark(engine, live, |row| row.list_done = true).await?;
+        }
+    }
+    let Scan::At { shard: at, mut cursor } = row.scan else { return Ok(()) };
+    for place in at..SHARDS {
+        let scanned = Shard::all().nth(place.into()).unwrap_or_default();
+        loop {
+            if engine.stop.is_cancelled() {
+                return Ok(());
+            }
+            let page = engine.store.scan(scanned, Table::Device, cursor.take().map(Cursor), PAGE).await?;
+            enrol_rows(engine, live, scanned, page.rows).await?;
+            engine.dispatch.notify_one();
+            match page.next {
+                Some(next) => cursor = Some(next.0),
+                None => break,
+            }
+            let here = Scan::At { shard: place, cursor: cursor.clone() };
+            mark(engine, live, |row| row.scan = here.clone()).await?;
+        }
+        let next = match place + 1 {
+            SHARDS => Scan::Done,
+            shard => Scan::At { shard, cursor: None },
+        };
+        // A shard in one page needs no mark of its own; sixteen are marked together.
+        if matches!(next, Scan::Done) || place % 16 == 15 {
+            mark(engine, live, |row| row.scan = next.clone()).await?;
+        }
+    }
+    tracing::info!(seq = live.seq, "the registry was searched to its end");
+    Ok(())
+}
+
+async fn mark(engine: &Engine, live: &LiveCampaign, change: impl Fn(&mut EnrolmentRow)) -> Result<(), EnrolError> {
+    update::update::<EnrolmentRow>(engine.store(), live.id.shard(), &live.id.enrolment_key(), |row| {
+        let mut row = row.cloned().unwrap_or_default();
+        change(&mut row);
+        Some(row)
+    })
+    .await?;
+    Ok(())
+}
+
+/// Enrols the devices of a page of the registry that the campaign wants.
+async fn enrol_rows(engine: &Engine, live: &LiveCampaign, shard: Shard, rows: Vec<(Key, Row)>) -> Result<(), EnrolError> {
+    let mut wanted = Vec::new();
+    for (key, row) in rows {
+        let Some(id) = DeviceId::from_root(&key.id).filter(|id| id.authority == live.id.authority) else { continue };
+        let device = Device::from_octets(&row.bytes)?;
+        let settings = if live.campaign.looks_at_settings() { settings(engine, shard, &id).await? } else { BTreeMap::new() };
+        match live.campaign.wants(&advance::fields(&id, &device, None, settings)) {
+            Ok(true) => wanted.push(id),
+            Ok(false) => {}
+            // An expression that fails on one device does not fail the others; it is told apart in the log.
+            Err(error) => tracing::debug!(seq = live.seq, error = &error as &dyn std::error::Error, "`where` failed on a device"),
+        }
+    }
+    let batches = wanted.chunks(MOST_CHANGES).map(|batch| enrol_batch(engine, live, shard, batch.to_vec()));
+    try_join_all(batches).await?;
+    Ok(())
+}
+
+async fn settings(engine: &Engine, shard: Shard, id: &DeviceId) -> Result<BTreeMap<String, String>, EnrolError> {
+    let values = update::load::<ValuesRow>(engine.store(), shard, &id.key(Table::Values)).await?;
+    Ok(values.map(|(row, _)| row.values.into_iter().map(|(uri, (value, _))| (uri, value)).collect()).unwrap_or_default())
+}
+
+/// Enrols devices by name: ids of devices, `msisdn:…` or `imsi:…`.
+pub(crate) async fn enrol_names(engine: &Engine, live: &LiveCampaign, names: &[String]) -> Result<Tally, EnrolError> {
+    let mut by_shard: BTreeMap<Shard, Vec<DeviceId>> = BTreeMap::new();
+    for name in names {
+        // A number without a device keeps its name: the report then says what was asked for.
+        let id = registry::resolve(engine.store(), &live.id.authority, name).await?;
+        let id = id.unwrap_or_else(|| DeviceId::new(live.id.authority.clone(), name.clone()));
+        by_shard.entry(Shard::of(&id.root())).or_default().push(id);
+    }
+    let mut batches = Vec::new();
+    for (shard, ids) in by_shard {
+        for batch in ids.chunks(MOST_CHANGES) {
+            batches.push(enrol_batch(engine, live, shard, batch.to_vec()));
+        }
+    }
+    let mut sum = Tally::default();
+    for tally in try_join_all(batches).await? {
+        sum.enrolled += tally.enrolled;
+        sum.already += tally.already;
+        sum.unknown += tally.unknown;
+        sum.later += tally.later;
+    }
+    engine.dispatch.notify_one();
+    Ok(sum)
+}
+
+/// Enrols at most [`MOST_CHANGES`] devices of one shard.
+async fn enrol_batch(engine: &Engine, live: &LiveCampaign, shard: Shard, mut ids: Vec<DeviceId>) -> Result<Tally, EnrolError> {
+    let mut tally = Tally::default();
+    for _ in 0..TRIES {
+        let now = engine.store.now().await?;
+        let keys: Vec<Key> = ids.iter().flat_map(|id| [id.key(Table::Device), id.result_key(live.seq, RUN)]).collect();
+        let rows = engine.store.read(shard, &keys).await?;
+        let mut changes = Vec::with_capacity(ids.len());
+        let mut pending = Vec::with_capacity(ids.len());
+        for (id, rows) in ids.into_iter().zip(rows.chunks(2)) {
+            let [device, result] = rows else { continue };
+            match decide(live, &id, device.as_ref(), result.is_some(), route(engine, live), now)? {
+                Decision::Already => tally.already += 1,
+                Decision::Later => tally.later += 1,
+                Decision::Enrol(change) => {
+                    changes.push(*change);
+                    pending.push((id, false));
+                }
+                Decision::Unknown(change) => {
+                    changes.push(*change);
+                    pending.push((id, true));
+                }
+            }
+        }
+        if changes.is_empty() {
+            return Ok(tally);
+        }
+        let verdicts = engine.store.commit(shard, changes).await?;
+        ids = Vec::new();
+        for ((id, unknown), verdict) in pending.into_iter().zip(verdicts) {
+            match verdict {
+                Verdict::Done if unknown => tally.unknown += 1,
+                Verdict::Done => tally.enrolled += 1,
+                Verdict::Conflict => ids.push(id),
+            }
+        }
+        if ids.is_empty() {
+            return Ok(tally);
+        }
+    }
+    Err(EnrolError::Contended)
+}
+
+/// Every campaign of today runs once over a device.
+const RUN: u16 = 0;
+
+fn route<'a>(engine: &'a Engine, live: &LiveCampaign) -> &'a str {
+    if live.terms.pull { PULL } else { engine.config.routes.first().map_or(PULL, crate::config::Route::name) }
+}
+
+enum Decision {
+    Enrol(Box<Change>),
+    Unknown(Box<Change>),
+    Already,
+    Later,
+}
+
+fn decide(
+    live: &LiveCampaign,
+    id: &DeviceId,
+    device: Option<&Row>,
+    has_result: bool,
+    route: &str,
+    now: Instant,
+) -> Result<Decision, RowError> {
+    if has_result {
+        return Ok(Decision::Already);
+    }
+    let Some(row) = device else {
+        return Ok(Decision::Unknown(Box::new(turn::unknown_device(id, live.seq, RUN, now))));
+    };
+    let device = Device::from_octets(&row.bytes)?;
+    if device.job(live.seq).is_some() {
+        return Ok(Decision::Already);
+    }
+    if device.jobs.len() >= Device::MOST_JOBS {
+        return Ok(Decision::Later);
+    }
+    let mut turn = Turn::new(id.clone(), device, row.revision, now);
+    let not_before = live.campaign.start().map_or(now, |start| start.max(now));
+    let job = JobRef { seq: live.seq, run: RUN };
+    turn.device.jobs.push(turn::enrolled(job, live.campaign.lane(), route, not_before));
+    Ok(Decision::Enrol(Box::new(turn.into_change())))
+}

@@ -1,0 +1,221 @@
+//! The devices' door over HTTP: what is no SyncML message gets a status code, everything else gets an answer.
+
+use crate::{
+    config::Authority,
+    door::{self, Answer, Request},
+    engine::Engine,
+    http::brake::Brake,
+};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{ConnectInfo, Path, State},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
+    routing::post,
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use sha2::{Digest, Sha256};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+use tokio::sync::Semaphore;
+use wire::{Limits, MediaType};
+
+/// Devices whose failures the brake remembers.
+const BRAKE_MEMORY: usize = 100_000;
+
+/// What every request at this door shares.
+#[derive(Debug)]
+struct Door {
+    engine: Arc<Engine>,
+    places: Semaphore,
+    brake: Mutex<Brake>,
+    limits: Limits,
+}
+
+/// The routes of the devices' listener.
+pub(crate) fn router(engine: Arc<Engine>) -> Router {
+    let door = Door {
+        places: Semaphore::new(engine.config.http.devices.max_in_flight),
+        brake: Mutex::new(Brake::new(BRAKE_MEMORY)),
+        limits: Limits { octets: engine.config.http.devices.max_body, ..Limits::default() },
+        engine,
+    };
+    Router::new()
+        .route("/dm/{authority}", post(untokened))
+        .route("/dm/{authority}/{token}", post(tokened))
+        .with_state(Arc::new(door))
+}
+
+async fn untokened(
+    State(door): State<Arc<Door>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path(authority): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    door.serve(peer, &authority, None, &headers, body).await
+}
+
+async fn tokened(
+    State(door): State<Arc<Door>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Path((authority, token)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    let mut octets = [0; 16];
+    if hex::decode_to_slice(&token, &mut octets).is_err() {
+        return refuse(StatusCode::NOT_FOUND, "no such path");
+    }
+    door.serve(peer, &authority, Some(octets), &headers, body).await
+}
+
+impl Door {
+    async fn serve(
+        &self,
+        peer: SocketAddr,
+        authority: &str,
+        token: Option<[u8; 16]>,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Response<Body> {
+        let Some(authority) = self.engine.config.authority(authority) else {
+            return refuse(StatusCode::NOT_FOUND, "no such path");
+        };
+        if !authority.admits(peer.ip()) {
+            return refuse(StatusCode::FORBIDDEN, "this network may not speak without protection");
+        }
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let Some(media) = MediaType::parse(content_type) else {
+            return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/vnd.syncml.dm+wbxml or +xml");
+        };
+        if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
+            return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the message without Content-Encoding");
+        }
+        let body = match self.body(body).await {
+            Ok(body) => body,
+            Err(refusal) => return refusal,
+        };
+        // Held, not refused: one field client repeats at once after a 503, another gives the session up (D13).
+        let hold = self.engine.config.http.devices.hold;
+        let Ok(Ok(_place)) = tokio::time::timeout(hold, self.places.acquire()).await else {
+            return busy();
+        };
+        let load = &self.engine.load.in_flight;
+        load.fetch_add(1, Ordering::Relaxed);
+        let answer = self.answer(peer, authority, media, token, &body).await;
+        load.fetch_sub(1, Ordering::Relaxed);
+        answer
+    }
+
+    /// The whole body, within its bounds of size and time.
+    async fn body(&self, body: Body) -> Result<Bytes, Response<Body>> {
+        let devices = &self.engine.config.http.devices;
+        let collected = tokio::time::timeout(devices.body_wait, Limited::new(body, devices.max_body).collect()).await;
+        match collected {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "the message is larger than this server takes"))
+            }
+            Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the body did not come whole")),
+            Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+        }
+    }
+
+    async fn answer(
+        &self,
+        peer: SocketAddr,
+        authority: &Authority,
+        media: MediaType,
+        token: Option<[u8; 16]>,
+        body: &Bytes,
+    ) -> Response<Body> {
+        let message = match media.encoding.read(body, &self.limits) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a body is no message");
+                return refuse(StatusCode::BAD_REQUEST, &error.to_string());
+            }
+        };
+        let source = &message.header.source.loc_uri;
+        if source.is_empty() || source.len() > crate::rows::DeviceId::LONGEST || source.contains('\0') {
+            return refuse(StatusCode::BAD_REQUEST, "Source/LocURI of the header names no device");
+        }
+        let request = Request {
+            authority,
+            media,
+            token,
+            confidential: peer.ip().to_canonical().is_loopback(),
+            message: &message,
+            body_digest: Sha256::digest(body).into(),
+            body_octets: body.len(),
+        };
+        match door::receive(&self.engine, &request).await {
+            Ok(Answer::Document { content_type, body, proved }) => {
+                if proved {
+                    self.brake().proved(device_hash(authority, source));
+                }
+                document(&content_type, body)
+            }
+            Ok(Answer::Refused { content_type, body, tried }) => {
+                let pause = if tried { self.failed(authority, source).await } else { Duration::ZERO };
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+                document(&content_type, body)
+            }
+            Ok(Answer::Stale) => refuse(StatusCode::BAD_REQUEST, "this message was answered before, or is not of this session"),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a message could not be answered");
+                busy()
+            }
+        }
+    }
+
+    async fn failed(&self, authority: &Authority, source: &str) -> Duration {
+        match self.engine.store().now().await {
+            Ok(now) => self.brake().failed(device_hash(authority, source), now),
+            Err(_) => Brake::PAUSE,
+        }
+    }
+
+    fn brake(&self) -> std::sync::MutexGuard<'_, Brake> {
+        self.brake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn device_hash(authority: &Authority, source: &str) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (&authority.name, source).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn document(content_type: &str, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(content_type) = HeaderValue::from_str(content_type) {
+        headers.insert(header::CONTENT_TYPE, content_type);
+    }
+    response
+}
+
+fn refuse(status: StatusCode, why: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{why}\n")));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    // What is left of a refused body is not read.
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn busy() -> Response<Body> {
+    let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, "busy; try again later");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+    response
+}

@@ -1,0 +1,132 @@
+//! From a configuration to a working server, and back: build, run, drain.
+
+use crate::{
+    campaigns::live::{self, Live},
+    config::{self, Config},
+    controller, deadlines, dispatch,
+    door::Load,
+    engine::Engine,
+    enroll,
+    http::{self, serve::{Bounds, serve}},
+    notify::Routes,
+    security::vault::Vault,
+    store::{Store, embedded::{Embedded, EmbeddedConfig}},
+    trim,
+};
+use anyhow::Context;
+use std::{net::SocketAddr, sync::Arc};
+use tokio::{net::TcpListener, sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// A server at work.
+#[derive(Debug)]
+pub struct Running {
+    engine: Arc<Engine>,
+    /// Where devices connect.
+    pub devices: SocketAddr,
+    /// Where operators connect.
+    pub admin: SocketAddr,
+    tasks: JoinSet<()>,
+}
+
+/// Starts every role in this process. Nothing listens before everything else stands.
+pub async fn start(mut config: Config) -> anyhow::Result<Running> {
+    let vault = Vault::at_start(&config).context("the vault")?;
+    let store = open(&config)?;
+    let devices = listen(config.http.devices.listen, "http.devices.listen").await?;
+    let admin = listen(config.http.admin.listen, "http.admin.listen").await?;
+    let (devices_at, admin_at) = (devices.local_addr()?, admin.local_addr()?);
+    told(&mut config, devices_at);
+    let routes = Routes::open(&config.routes).await.context("a route could not be opened")?;
+    let engine = Arc::new(Engine {
+        store,
+        vault,
+        live: Live::default(),
+        routes,
+        load: Load::default(),
+        enrol: Notify::new(),
+        dispatch: Notify::new(),
+        stop: CancellationToken::new(),
+        config,
+    });
+    engine.refresh().await.context("the campaigns could not be read")?;
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(watch(Arc::clone(&engine)));
+    tasks.spawn(enroll::run(Arc::clone(&engine)));
+    tasks.spawn(dispatch::run(Arc::clone(&engine)));
+    tasks.spawn(deadlines::run(Arc::clone(&engine)));
+    tasks.spawn(controller::run(Arc::clone(&engine)));
+    tasks.spawn(trim::run(Arc::clone(&engine)));
+    let door = &engine.config.http.devices;
+    let bounds = Bounds { connections: door.max_connections, header_wait: door.header_wait, grace: door.grace };
+    tasks.spawn(serve(devices, http::dm::router(Arc::clone(&engine)), bounds, engine.stop.clone()));
+    let door = &engine.config.http.admin;
+    let bounds = Bounds { connections: door.max_connections, header_wait: door.header_wait, grace: door.grace };
+    tasks.spawn(serve(admin, http::admin::router(Arc::clone(&engine)), bounds, engine.stop.clone()));
+    tracing::info!(devices = %devices_at, admin = %admin_at, "ready");
+    Ok(Running { engine, devices: devices_at, admin: admin_at, tasks })
+}
+
+impl Running {
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Takes no more work, finishes what is under way, and returns when all is down.
+    pub async fn stop(mut self) {
+        self.engine.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(error = &error as &dyn std::error::Error, "a part of the server ended badly");
+            }
+        }
+    }
+
+    /// Returns when some part of the server ended though nobody stopped it.
+    pub async fn failed(&mut self) {
+        if let Some(Err(error)) = self.tasks.join_next().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "a part of the server failed");
+        }
+    }
+}
+
+/// With port 0 the system chose one: what devices are told must name it.
+fn told(config: &mut Config, at: SocketAddr) {
+    let (asked, got) = (format!("http://{}", config.http.devices.listen), format!("http://{at}"));
+    for url in std::iter::once(&mut config.http.devices.public_url).chain(config.authorities.iter_mut().map(|authority| &mut authority.url)) {
+        if let Some(path) = url.strip_prefix(&asked) {
+            *url = format!("{got}{path}");
+        }
+    }
+}
+
+fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    match &config.store {
+        config::Store::Embedded { path, cache } => {
+            let settings = EmbeddedConfig { cache_octets: *cache as u64, ..EmbeddedConfig::default() };
+            let store = Embedded::open(path, settings).with_context(|| format!("the store in {}", path.display()))?;
+            Ok(Arc::new(store))
+        }
+        config::Store::Redis { .. } => {
+            anyhow::bail!("`store.kind = \"redis\"` does not serve in this version; set `store.kind = \"embedded\"`")
+        }
+    }
+}
+
+async fn listen(at: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(at).await.with_context(|| format!("`{key}` = {at} cannot be listened on; is it in use?"))
+}
+
+/// Keeps the campaigns in memory true.
+async fn watch(engine: Arc<Engine>) {
+    while !engine.stop.is_cancelled() {
+        if let Err(error) = engine.refresh().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the campaigns could not be read");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(live::REFRESH) => {}
+            () = engine.stop.cancelled() => {}
+        }
+    }
+}

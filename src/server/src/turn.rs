@@ -1,0 +1,253 @@
+//! One change of a device's row, with all that hangs on it.
+//!
+//! A turn starts from the row as it was read. Whoever holds it moves jobs through their states; at its end
+//! [`Turn::into_change`] compares the row with what it was and derives the rest: counters, places in queues, result
+//! rows, events. What hangs together is thus written together, and in one place.
+
+use crate::{
+    campaigns::live::Snapshot,
+    events::Event,
+    rows::{ActiveJob, AnswerRow, Detail, Device, DeviceId, HistoryRow, PULL, ResultRow, SessionRecord, SessionRow, Stored, ValuesRow},
+    store::{Change, Guard, Key, NEVER, QueueName, QueueOp, Table},
+};
+use campaign::{
+    control::{CampaignState, End},
+    job::{Job, Outcome},
+    progress,
+    time::Instant,
+};
+use session::JobRef;
+use std::{collections::BTreeMap, time::Duration};
+
+/// The queue that holds, for each device with jobs under way, its earliest deadline (D3).
+pub(crate) fn deadlines() -> QueueName {
+    QueueName::new("t")
+}
+
+/// The queue of a campaign's waiting jobs on a route.
+pub(crate) fn waiting(lane: campaign::document::Lane, seq: u64, route: &str) -> QueueName {
+    QueueName::new(format!("q:{}:{seq}:0:{route}", lane.name()))
+}
+
+/// A device's row on its way from one state to the next.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    id: DeviceId,
+    before: Device,
+    revision: u64,
+    pub(crate) device: Device,
+    now: Instant,
+    details: BTreeMap<u64, Detail>,
+    /// Queues whose member was claimed: what becomes of it must be said even if nothing changed.
+    claimed: Vec<QueueName>,
+    change: Change,
+}
+
+impl Turn {
+    pub(crate) fn new(id: DeviceId, device: Device, revision: u64, now: Instant) -> Self {
+        Self {
+            id,
+            before: device.clone(),
+            revision,
+            device,
+            now,
+            details: BTreeMap::new(),
+            claimed: Vec::new(),
+            change: Change::new(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> &DeviceId {
+        &self.id
+    }
+
+    /// The device was claimed from this queue.
+    pub(crate) fn claimed(&mut self, queue: QueueName) {
+        self.claimed.push(queue);
+    }
+
+    /// The session row must be as it was read.
+    pub(crate) fn guard_session(&mut self, revision: Option<u64>) {
+        let key = self.id.key(Table::Session);
+        self.change.guards.push(match revision {
+            Some(revision) => Guard::Is(key, revision),
+            None => Guard::Absent(key),
+        });
+    }
+
+    /// Moves one job, if the device has it.
+    pub(crate) fn step(&mut self, seq: u64, step: impl FnOnce(Job) -> Job) {
+        if let Some(active) = self.device.job_mut(seq) {
+            active.job = step(active.job);
+        }
+    }
+
+    /// Ends one job.
+    pub(crate) fn end(&mut self, seq: u64, outcome: Outcome, detail: Option<Detail>) {
+        self.step(seq, |job| job.on_outcome(outcome));
+        if let Some(detail) = detail {
+            self.details.insert(seq, detail);
+        }
+    }
+
+    /// Ends what campaigns that are ending want ended.
+    pub(crate) fn stop(&mut self, live: &Snapshot) {
+        let now = self.now;
+        for active in &mut self.device.jobs {
+            let Some(live) = live.get(active.seq) else { continue };
+            if let CampaignState::Ending { end } = &live.state {
+                active.job = match end {
+                    End::Aborted { .. } => active.job.on_abort(now, &live.terms),
+                    End::Expired | End::Finished => active.job.on_expire(now, &live.terms),
+                };
+            }
+        }
+    }
+
+    /// The session that worked on these jobs is over: what it did not end waits again.
+    pub(crate) fn session_lost(&mut self, live: &Snapshot) {
+        let now = self.now;
+        for active in &mut self.device.jobs {
+            if let Some(live) = live.get(active.seq) {
+                active.job = active.job.on_session_lost(now, rand::random(), &live.terms);
+            }
+        }
+    }
+
+    /// Looks at the deadlines of all jobs.
+    pub(crate) fn pass_deadlines(&mut self, live: &Snapshot) {
+        let now = self.now;
+        for active in &mut self.device.jobs {
+            if let Some(live) = live.get(active.seq) {
+                active.job = active.job.on_deadline(now, rand::random(), &live.terms);
+            }
+        }
+    }
+
+    /// Whether the device's row is other than it was.
+    pub(crate) fn moved(&self) -> bool {
+        self.device != self.before
+    }
+
+    /// Something to report about the device itself.
+    pub(crate) fn fault(&mut self, kind: &str, detail: String) {
+        let event = Event::Fault { device: self.id.clone(), at: self.now, kind: kind.to_owned(), detail };
+        self.change.events.push(event.to_octets());
+    }
+
+    /// Records a session that is over, in the device's history and in the log (R24).
+    pub(crate) fn record(&mut self, mut history: HistoryRow, record: SessionRecord, keep: Duration) {
+        history.push(record.clone());
+        let change = std::mem::take(&mut self.change);
+        self.change = change
+            .put_for(self.id.key(Table::History), history.to_octets(), keep)
+            .event(Event::Session { device: self.id.clone(), record }.to_octets());
+    }
+
+    /// Keeps values read from the device.
+    pub(crate) fn keep_values(&mut self, values: &ValuesRow) {
+        let change = std::mem::take(&mut self.change);
+        self.change = change.put(self.id.key(Table::Values), values.to_octets());
+    }
+
+    /// Stores the session and its last answer beside the device.
+    pub(crate) fn keep_session(&mut self, session: &SessionRow, answer: &AnswerRow, life: Duration) {
+        let change = std::mem::take(&mut self.change);
+        self.change = change
+            .put_for(self.id.key(Table::Session), session.to_octets(), life)
+            .put_for(self.id.key(Table::Answer), answer.to_octets(), life);
+    }
+
+    /// Everything that this turn writes.
+    pub(crate) fn into_change(mut self) -> Change {
+        let mut change = std::mem::take(&mut self.change);
+        change.guards.push(Guard::Is(self.id.key(Table::Device), self.revision));
+        self.count(&mut change);
+        self.report(&mut change);
+        self.device.jobs.retain(|active| !active.job.ended());
+        self.place(&mut change);
+        if self.device != self.before {
+            change = change.put(self.id.key(Table::Device), self.device.to_octets());
+        }
+        change
+    }
+
+    fn count(&self, change: &mut Change) {
+        for active in &self.device.jobs {
+            let fields = match self.before.job(active.seq) {
+                Some(before) => progress::moved(&before.job, &active.job),
+                None => vec![progress::ENROLLED],
+            };
+            for field in fields {
+                *change = std::mem::take(change).add(active.seq, field, 1);
+            }
+        }
+    }
+
+    /// A result row and an event for every job that ended.
+    fn report(&mut self, change: &mut Change) {
+        for active in &self.device.jobs {
+            let Some(outcome) = active.job.outcome() else { continue };
+            let result = ResultRow {
+                outcome,
+                at: self.now,
+                attempts: active.job.so_far().attempts,
+                detail: self.details.remove(&active.seq),
+            };
+            let key = self.id.result_key(active.seq, active.run);
+            let event = Event::Result { seq: active.seq, run: active.run, device: self.id.clone(), result: result.clone() };
+            *change = std::mem::take(change).put(key, result.to_octets()).event(event.to_octets());
+        }
+    }
+
+    /// Moves the device between queues.
+    fn place(&self, change: &mut Change) {
+        let was = places(&self.before);
+        let is = places(&self.device);
+        let member = self.id.root();
+        for queue in was.keys().chain(&self.claimed) {
+            if !is.contains_key(queue) {
+                change.queue.push(QueueOp::Remove { queue: queue.clone(), member: member.clone() });
+            }
+        }
+        for (queue, due) in is {
+            if was.get(&queue) != Some(&due) || self.claimed.contains(&queue) {
+                change.queue.push(QueueOp::Put { queue, member: member.clone(), due });
+            }
+        }
+    }
+}
+
+/// Where a device stands in queues: at most one place a job, and one for the earliest deadline.
+fn places(device: &Device) -> BTreeMap<QueueName, u64> {
+    let mut places = BTreeMap::new();
+    for active in &device.jobs {
+        if let Job::Waiting { not_before, .. } = active.job {
+            let due = if active.route == PULL { NEVER } else { not_before.0 };
+            places.insert(waiting(active.lane, active.seq, &active.route), due);
+        }
+    }
+    if let Some(earliest) = device.jobs.iter().filter_map(|active| active.job.deadline()).min() {
+        places.insert(deadlines(), earliest.0);
+    }
+    places
+}
+
+/// A job as it is enrolled.
+pub(crate) fn enrolled(job: JobRef, lane: campaign::document::Lane, route: &str, not_before: Instant) -> ActiveJob {
+    ActiveJob { seq: job.seq, run: job.run, lane, route: route.to_owned(), job: Job::new(not_before) }
+}
+
+/// The result row of a device that is not in the registry: enrolled and ended at once.
+pub(crate) fn unknown_device(id: &DeviceId, seq: u64, run: u16, now: Instant) -> Change {
+    let result = ResultRow { outcome: Outcome::UnknownDevice, at: now, attempts: 0, detail: None };
+    let key: Key = id.result_key(seq, run);
+    let event = Event::Result { seq, run, device: id.clone(), result: result.clone() };
+    Change::new()
+        .guard(Guard::Absent(id.key(Table::Device)))
+        .guard(Guard::Absent(key.clone()))
+        .put(key, result.to_octets())
+        .add(seq, progress::ENROLLED, 1)
+        .add(seq, Outcome::UnknownDevice.field(), 1)
+        .event(event.to_octets())
+}
