@@ -218,7 +218,7 @@ impl<'a> Exchange<'a> {
                     (Ok(()), _) => return,
                     // What does not fit as a whole may fit one by one.
                     (Err(_), Some(job)) if job.plan.atomic == Atomic::WhenSupported => {
-                        job.run.atomic = false
+                        job.run.atomic = false;
                     }
                     (Err(failure), _) => self.end_job(Outcome::Failed(failure)),
                 },

@@ -138,7 +138,7 @@ impl Exchange<'_> {
             None => None,
         };
         let place = self.asked_for(results, uri.as_ref()).ok_or(StatusCode::NotFound)?;
-        let fault = part_fault(item, &results.meta.format, self.context.max_obj_size);
+        let fault = part_fault(item, results.meta.format.as_ref(), self.context.max_obj_size);
         let what = self
             .session
             .sent
@@ -297,7 +297,9 @@ impl Exchange<'_> {
             if uri.segments().next().as_deref() != Some("DevInfo") {
                 return StatusCode::NotAllowed;
             }
-            if let Some(fault) = part_fault(item, &edit.meta.format, self.context.max_obj_size) {
+            if let Some(fault) =
+                part_fault(item, edit.meta.format.as_ref(), self.context.max_obj_size)
+            {
                 return fault;
             }
             let text = item.data.as_ref().and_then(Data::as_text);
@@ -310,7 +312,7 @@ impl Exchange<'_> {
 }
 
 /// What is wrong with an item as a part of a large object. Large objects are not taken from devices.
-fn part_fault(item: &Item, format: &Option<Format>, max_obj_size: u32) -> Option<StatusCode> {
+fn part_fault(item: &Item, format: Option<&Format>, max_obj_size: u32) -> Option<StatusCode> {
     let octets = match &item.data {
         Some(Data::Text(text)) => text.len() as u64,
         Some(Data::Opaque(octets)) => octets.len() as u64,
@@ -322,10 +324,8 @@ fn part_fault(item: &Item, format: &Option<Format>, max_obj_size: u32) -> Option
         (true, Some(_)) => Some(StatusCode::TooLarge),
         // Of base64 text, some count the octets that it stands for.
         (false, Some(size)) => {
-            let encoded = matches!(
-                item.meta.format.as_ref().or(format.as_ref()),
-                Some(Format::B64 | Format::Bin)
-            );
+            let encoded =
+                matches!(item.meta.format.as_ref().or(format), Some(Format::B64 | Format::Bin));
             let elements = matches!(item.data, Some(Data::Elements(_)));
             (size != octets && !encoded && !elements).then_some(StatusCode::SizeMismatch)
         }

@@ -23,9 +23,14 @@ pub(crate) struct Run {
     reads: Vec<Reading>,
     /// Whether the next writes go out as an Atomic.
     pub(crate) atomic: bool,
-    pub(crate) asked: bool,
-    /// Whether a write has been sent.
-    pub(crate) written: bool,
+    began: Began,
+}
+
+/// What was begun, each told once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Began {
+    asking: bool,
+    writing: bool,
     proving: bool,
 }
 
@@ -117,9 +122,7 @@ impl Job {
             slots: None,
             reads: Vec::new(),
             atomic: plan.atomic != Atomic::Never,
-            asked: false,
-            written: false,
-            proving: false,
+            began: Began::default(),
         };
         Self { run, plan, settings: Vec::new() }
     }
@@ -135,7 +138,7 @@ impl Job {
                 Ok(settings) => job.settings = settings,
                 Err(Unfit::Gone) => return Err(Lost::Gone),
                 // What has been sent cannot be taken back by a job that no longer fits.
-                Err(_) if job.run.written => return Err(Lost::Changed),
+                Err(_) if job.run.began.writing => return Err(Lost::Changed),
                 Err(unfit) => {
                     return Err(unfit_end(unfit)
                         .map_or(Lost::Gone, |outcome| Lost::Ended(job.end(outcome))));
@@ -255,17 +258,17 @@ impl Job {
         let first = |flag: &mut bool| !std::mem::replace(flag, true);
         match what {
             What::Fact(_) | What::Keep(_) | What::Compare(_) => None,
-            What::Ask => first(&mut self.run.asked).then_some(News::Asked(job)),
+            What::Ask => first(&mut self.run.began.asking).then_some(News::Asked(job)),
             What::Block | What::Parent { .. } => {
-                first(&mut self.run.written).then_some(News::WriteSent(job))
+                first(&mut self.run.began.writing).then_some(News::WriteSent(job))
             }
             What::Write { slot, .. } => {
                 if let Some((slot, _)) = self.slot_mut(slot) {
                     slot.tries = slot.tries.saturating_add(1);
                 }
-                first(&mut self.run.written).then_some(News::WriteSent(job))
+                first(&mut self.run.began.writing).then_some(News::WriteSent(job))
             }
-            What::Proof(_) => first(&mut self.run.proving).then_some(News::Proving(job)),
+            What::Proof(_) => first(&mut self.run.began.proving).then_some(News::Proving(job)),
         }
     }
 
@@ -332,7 +335,7 @@ impl Job {
     }
 
     /// As [`Self::failure`], of a command that was answered by a code or by nothing.
-    pub(crate) fn refusal(&self, order: &Order) -> Failure {
+    pub(crate) fn refusal(&self, order: Order) -> Failure {
         let why = if order.code().is_some() { Why::Status } else { Why::NoStatus };
         self.failure(order.what, order.code(), why)
     }

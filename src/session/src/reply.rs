@@ -53,7 +53,7 @@ impl<'a> Reply<'a> {
         self.msg_id.0
     }
 
-    /// The status for the message as a whole; it comes first (RepPro, "Status").
+    /// The status for the message as a whole; it comes first (`RepPro`, "Status").
     pub(crate) fn header_status(&mut self, code: StatusCode, chal: Option<Meta>, items: Vec<Item>) {
         let header = &self.message.header;
         let status = Status {

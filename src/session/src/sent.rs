@@ -111,8 +111,11 @@ impl Sent {
             return;
         }
         if let Some(order) = self.orders.get_mut(place) {
-            let keeps = order.code().is_some_and(|earlier| badness(earlier) >= badness(code));
-            order.code = Some(if keeps { order.code.unwrap_or_default() } else { code.code() });
+            let is_settled =
+                order.code().is_some_and(|earlier| !earlier.is_success() || code.is_success());
+            if !is_settled {
+                order.code = Some(code.code());
+            }
         }
     }
 
@@ -127,17 +130,17 @@ impl Sent {
 }
 
 impl Order {
-    pub(crate) fn code(&self) -> Option<StatusCode> {
+    pub(crate) fn code(self) -> Option<StatusCode> {
         self.code.map(StatusCode::from_code)
     }
 
     /// The command, answered by the code of another that stands for it.
-    pub(crate) fn answered_by(self, other: &Self) -> Self {
+    pub(crate) fn answered_by(self, other: Self) -> Self {
         Self { code: other.code, ..self }
     }
 
     /// What is known of a node that was asked for.
-    pub(crate) fn answer(&self) -> Answer {
+    pub(crate) fn answer(self) -> Answer {
         match (self.code(), self.note) {
             (Some(StatusCode::NotFound | StatusCode::Gone), _) => Answer::Absent,
             // The node is there, and its value cannot be had: no right to read it, a secret, or too large.
@@ -174,11 +177,6 @@ pub(crate) enum Answer {
     Empty,
     Refused(StatusCode),
     Silence,
-}
-
-/// Orders codes by how little was done.
-fn badness(code: StatusCode) -> u8 {
-    if code.is_success() { 0 } else { 1 }
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ mod tests {
     fn what_a_device_says_of_itself_is_bounded() {
         let mut facts = Facts::default();
         let note = |facts: &mut Facts, uri: &str, value: &str| {
-            facts.note(&LocUri::parse(uri).unwrap(), value)
+            facts.note(&LocUri::parse(uri).unwrap(), value);
         };
         note(&mut facts, "./DevInfo/Mod", &"ü".repeat(100));
         note(&mut facts, "./DevInfo/Man", "Maker\0");

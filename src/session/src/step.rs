@@ -6,6 +6,7 @@ use wire::{alert::AlertCode, digest::Nonce, message::Message, status::StatusCode
 
 /// Answer to the first message of a session.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made once a message and taken apart at once")]
 pub enum Opening {
     /// A challenge, or a refusal. Nothing may be stored (invariant 6).
     Refused {

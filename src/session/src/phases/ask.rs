@@ -8,7 +8,7 @@ use crate::{
 use wire::status::StatusCode;
 
 pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
-    let Some(order) = orders.iter().find(|order| order.what == What::Ask) else { return Ok(()) };
+    let Some(&order) = orders.iter().find(|order| order.what == What::Ask) else { return Ok(()) };
     match order.code() {
         Some(StatusCode::Ok) => {
             job.run.phase = Phase::Write;

@@ -43,7 +43,7 @@ fn is_read_back(job: &Job, place: u8, slot: &Slot, setting: &Setting) -> bool {
 }
 
 pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
-    for order in orders {
+    for &order in orders {
         if let What::Proof(place) = order.what {
             judge(job, place, order)?;
         }
@@ -51,23 +51,21 @@ pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
     Ok(())
 }
 
-fn judge(job: &mut Job, place: u8, order: &Order) -> Result<(), Outcome> {
+fn judge(job: &mut Job, place: u8, order: Order) -> Result<(), Outcome> {
     let Some(setting) = job.setting(place) else { return Ok(()) };
     let (deleted, is_node) = (setting.verb == Verb::Delete, setting.format == Format::Node);
     let broken = |why| Err(Outcome::Broken(job.failure(order.what, order.code(), why)));
     let unsure = job.slots().any(|(at, slot, _)| at == place && slot.state == State::Unsure);
     let verdict = match (order.answer(), deleted) {
-        (Answer::Absent, true) => Ok(true),
-        (Answer::Absent, false) => broken(Why::Status),
+        (Answer::Absent, true) | (Answer::Same, false) => Ok(true),
         (Answer::Hidden, _) => Ok(false),
-        (Answer::Same, false) => Ok(true),
         (Answer::Seen | Answer::Empty, false) if is_node => Ok(true),
         (Answer::Same | Answer::Differs | Answer::Seen | Answer::Empty, true) => {
             broken(Why::Differs)
         }
         (Answer::Differs, false) => broken(Why::Differs),
         (Answer::Seen | Answer::Empty, false) => broken(Why::NoValue),
-        (Answer::Refused(_), _) => broken(Why::Status),
+        (Answer::Absent, false) | (Answer::Refused(_), _) => broken(Why::Status),
         (Answer::Silence, _) => broken(Why::NoStatus),
     };
     match verdict {

@@ -23,11 +23,11 @@ pub(crate) fn pending(job: &Job) -> Vec<What> {
 }
 
 pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
-    for order in orders {
+    for &order in orders {
         match order.what {
             // What could not be read is absent to the templates, which say whether they can do without.
             What::Keep(place) => {
-                job.run.read_so_far = job.run.read_so_far.max(place.saturating_add(1))
+                job.run.read_so_far = job.run.read_so_far.max(place.saturating_add(1));
             }
             What::Compare(place) => compare(job, place, order)?,
             What::Fact(_)
@@ -41,7 +41,7 @@ pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
     Ok(())
 }
 
-fn compare(job: &mut Job, place: u8, order: &Order) -> Result<(), Outcome> {
+fn compare(job: &mut Job, place: u8, order: Order) -> Result<(), Outcome> {
     let Some(setting) = job.setting(place) else { return Ok(()) };
     let (verb, uri, is_node) = (setting.verb, setting.uri.clone(), setting.format == Format::Node);
     let answer = order.answer();

@@ -47,18 +47,18 @@ fn manner(slot: &Slot, setting: &Setting) -> Manner {
         Verb::Delete => Manner::Delete,
         Verb::Exec => Manner::Exec,
         Verb::Add => Manner::Add,
-        // Nothing is read by a write.
-        Verb::Replace | Verb::Read => Manner::Replace,
+        // A property is not added to a node.
         Verb::Ensure if slot.state == State::Absent && setting.uri.suffix().is_none() => {
             Manner::Add
         }
-        Verb::Ensure => Manner::Replace,
+        // (What is only read is never written.)
+        Verb::Ensure | Verb::Replace | Verb::Read => Manner::Replace,
     }
 }
 
 pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
     match orders.split_first() {
-        Some((block, writes)) if block.what == What::Block => settle_atomic(job, block, writes),
+        Some((&block, writes)) if block.what == What::Block => settle_atomic(job, block, writes),
         Some(_) | None => settle_each(job, orders),
     }
 }
@@ -66,7 +66,7 @@ pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
 /// Every command for itself.
 fn settle_each(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
     let mut failed = None;
-    for order in orders {
+    for &order in orders {
         let remedy = remedy(job, order);
         if remedy == Remedy::Fail && failed.is_none() {
             failed = Some(Outcome::Failed(job.refusal(order)));
@@ -78,7 +78,7 @@ fn settle_each(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
 
 /// All or nothing, as far as the device keeps to it: one client runs the commands one by one, sends no status for the
 /// Atomic and undoes nothing, so there the commands' own codes count.
-fn settle_atomic(job: &mut Job, block: &Order, writes: &[Order]) -> Result<(), Outcome> {
+fn settle_atomic(job: &mut Job, block: Order, writes: &[Order]) -> Result<(), Outcome> {
     if let Some(order) =
         writes.iter().find(|order| order.code() == Some(StatusCode::RollBackFailed))
     {
@@ -120,7 +120,7 @@ fn one_by_one(job: &mut Job, writes: &[Order], otherwise: Outcome) -> Result<(),
         Atomic::Required => Err(otherwise),
         Atomic::WhenSupported | Atomic::Never => {
             job.run.atomic = false;
-            for order in
+            for &order in
                 writes.iter().filter(|order| order.code().is_some_and(StatusCode::is_success))
             {
                 apply(job, order, Remedy::Done);
@@ -131,9 +131,9 @@ fn one_by_one(job: &mut Job, writes: &[Order], otherwise: Outcome) -> Result<(),
 }
 
 /// Everything was undone: what the device said of single commands tells whether another Atomic can do better.
-fn learn_from_failure(job: &mut Job, block: &Order, writes: &[Order]) -> Result<(), Outcome> {
+fn learn_from_failure(job: &mut Job, block: Order, writes: &[Order]) -> Result<(), Outcome> {
     let mut learnt = false;
-    for order in writes {
+    for &order in writes {
         let Some(code) = order.code() else { continue };
         if code.is_success() || matches!(code, StatusCode::NotExecuted | StatusCode::RolledBack) {
             continue;
@@ -152,11 +152,8 @@ fn learn_from_failure(job: &mut Job, block: &Order, writes: &[Order]) -> Result<
     if learnt {
         return exhausted(job, writes).map_or(Ok(()), Err);
     }
-    Err(Outcome::Failed(job.refusal(if block.code().is_some() {
-        block
-    } else {
-        writes.first().unwrap_or(block)
-    })))
+    let first_undone = writes.first().copied().filter(|_| block.code().is_none());
+    Err(Outcome::Failed(job.refusal(first_undone.unwrap_or(block))))
 }
 
 /// What follows from the status of one command.
@@ -182,7 +179,7 @@ enum Remedy {
 }
 
 /// The one place that turns a status into what is done next.
-fn remedy(job: &Job, order: &Order) -> Remedy {
+fn remedy(job: &Job, order: Order) -> Remedy {
     let (place, manner) = match order.what {
         What::Write { slot, manner } => (slot, Some(manner)),
         What::Parent { slot, .. } => (slot, None),
@@ -224,7 +221,7 @@ fn remedy(job: &Job, order: &Order) -> Remedy {
     }
 }
 
-fn apply(job: &mut Job, order: &Order, remedy: Remedy) {
+fn apply(job: &mut Job, order: Order, remedy: Remedy) {
     let (place, is_write) = match order.what {
         What::Write { slot, .. } => (slot, true),
         What::Parent { slot, .. } => (slot, false),
@@ -263,7 +260,9 @@ fn exhausted(job: &Job, orders: &[Order]) -> Option<Outcome> {
         job.slots().find(|(_, slot, _)| slot.awaits_write() && slot.tries >= MOST_TRIES)?;
     let order =
         orders.iter().find(|order| matches!(order.what, What::Write { slot, .. } if slot == place));
-    let what = order
-        .map_or(What::Write { slot: place, manner: manner(slot, setting) }, |order| order.what);
+    let what = order.map_or_else(
+        || What::Write { slot: place, manner: manner(slot, setting) },
+        |order| order.what,
+    );
     Some(Outcome::Failed(job.failure(what, slot.code(), Why::Status)))
 }
