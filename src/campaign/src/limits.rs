@@ -1,0 +1,31 @@
+//! How large a campaign may be. Beyond these a document is refused, with the number.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Settings in one set: a device must get them in a handful of messages.
+pub const SETTINGS: usize = 200;
+pub const VARIANTS: usize = 32;
+/// Devices named in the document itself; more come as a file.
+pub const LISTED_DEVICES: usize = 10_000;
+pub const DEVICE_NAME_OCTETS: usize = 256;
+pub const GROUP_OCTETS: usize = 64;
+pub const FILE_NAME_OCTETS: usize = 4_096;
+pub const PURPOSE_OCTETS: usize = 1_024;
+/// The reason of a `skip`.
+pub const REASON_OCTETS: usize = 256;
+/// A question must fit a small screen.
+pub const QUESTION_OCTETS: usize = 256;
+pub const EXPRESSION_OCTETS: usize = 4_096;
+/// An address before its templates are filled in.
+pub const URI_TEMPLATE_OCTETS: usize = 2_048;
+/// A value, as written and as rendered.
+pub const VALUE_OCTETS: usize = 64 * 1024;
+pub const ATTEMPTS: RangeInclusive<u32> = 1..=20;
+pub const ANSWER_WITHIN: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(7 * 24);
+pub const CONFIRM_WAIT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(30);
+pub const KEEP_RESULTS: RangeInclusive<Duration> =
+    Duration::from_mins(1)..=Duration::from_hours(400 * 24);
+/// The longest pause between two notifications of a device, jitter aside.
+pub const LONGEST_PAUSE: Duration = Duration::from_hours(6);
