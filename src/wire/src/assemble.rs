@@ -310,7 +310,7 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
         })?;
         status.about = match cmd_ref.as_deref().map(str::trim) {
             Some("0") => StatusTarget::Header,
-            // RepPro: only the Status of the header may leave CmdRef out.
+            // RepPro 1.2: only the Status of the header may leave CmdRef out.
             None if matches!(status.cmd.trim(), "" | "SyncHdr") => StatusTarget::Header,
             None => StatusTarget::Unnamed,
             Some(text) => CmdId::parse(text).map_or(StatusTarget::Unnamed, StatusTarget::Command),
@@ -361,10 +361,10 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
         let Data::Opaque(octets) = data else { return data };
         let binary = format == Some(&Format::Bin);
         let tree = media_type.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(TNDS_WBXML));
-        if tree || !binary {
-            if let Some(tree) = self.source.nested_tree(&octets) {
-                return Data::Elements(vec![tree]);
-            }
+        if (tree || !binary)
+            && let Some(tree) = self.source.nested_tree(&octets)
+        {
+            return Data::Elements(vec![tree]);
         }
         if binary { Data::Opaque(octets) } else { text_or_octets(octets) }
     }

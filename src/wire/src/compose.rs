@@ -1,6 +1,6 @@
 //! From the message to elements: what both encodings share when they write.
 //!
-//! Children stand in the order of the DTDs (RepPro 1.2, MetInf 1.2); what the model keeps as plain elements goes where
+//! Children stand in the order of the DTDs (`RepPro` 1.2, `MetInf` 1.2); what the model keeps as plain elements goes where
 //! the DTDs have their rarer children.
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         Address, Alert, Block, Command, Cred, Data, Edit, Element, Exec, Header, Item, Message,
         Results, Status,
     },
-    meta::Meta,
+    meta::{Format, Meta},
     tag::Tag,
 };
 
@@ -251,7 +251,7 @@ fn meta(sink: &mut impl Sink, meta: &Meta) -> Result<(), WriteError> {
         return Ok(());
     }
     sink.open(Tag::META);
-    optional(sink, Tag::FORMAT, meta.format.as_ref().map(|format| format.name()))?;
+    optional(sink, Tag::FORMAT, meta.format.as_ref().map(Format::name))?;
     optional(sink, Tag::TYPE, meta.media_type.as_deref())?;
     optional(sink, Tag::MARK, meta.mark.as_deref())?;
     number(sink, Tag::SIZE, meta.size)?;

@@ -204,7 +204,7 @@ pub enum CredError {
 
 impl Credential {
     /// Reads a `Cred`. Absent `Format` means base64, absent `Type` means Basic; an MD5 digest may also come as its
-    /// 16 octets (RepPro 1.1.2 has no need for base64 in WBXML).
+    /// 16 octets (`RepPro` 1.1.2 has no need for base64 in WBXML).
     pub fn read(cred: &Cred) -> Result<Self, CredError> {
         let kind = cred.meta.media_type.as_deref().unwrap_or(BASIC).trim();
         if kind.eq_ignore_ascii_case(MD5) {

@@ -1,6 +1,6 @@
 //! The SyncML DM message: a header, commands, and whether the package ends here.
 //!
-//! The model is the protocol's (RepPro 1.2, reduced to what DM uses); what it has no field for is kept in
+//! The model is the protocol's (`RepPro` 1.2, reduced to what DM uses); what it has no field for is kept in
 //! [`Element`]s, so that a message survives being read and written again.
 
 use crate::{
@@ -104,6 +104,10 @@ impl std::fmt::Debug for Cred {
 
 /// A child of `SyncBody`, `Atomic` or `Sequence`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large ones are the common ones; a box each would cost more"
+)]
 pub enum Command {
     Add(Edit),
     Replace(Edit),
@@ -224,9 +228,9 @@ pub struct Status {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Results {
     pub id: Option<CmdId>,
-    /// Absent means 1 (RepPro).
+    /// Absent means 1 (`RepPro`).
     pub msg_ref: Option<MsgId>,
-    /// Absent means 1 (RepPro).
+    /// Absent means 1 (`RepPro`).
     pub cmd_ref: Option<CmdId>,
     /// Windows adds it.
     pub cmd: Option<String>,

@@ -1,6 +1,6 @@
 //! Status codes: how a command, or a whole message, was received.
 //!
-//! Every number of RepPro section 11 is a row here; any other is kept as it came.
+//! Every number of `RepPro` section 11 is a row here; any other is kept as it came.
 
 macro_rules! status_codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $code:literal,)+) => {

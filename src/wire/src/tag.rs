@@ -185,6 +185,7 @@ const FIRST: u8 = 0x05;
 const TOKENS: usize = 0x40;
 
 /// The names of each page by token; empty where nothing is assigned.
+#[expect(clippy::indexing_slicing, reason = "computed, and so checked, by the compiler")]
 static NAMES: [[&str; TOKENS]; 3] = {
     let mut names = [[""; TOKENS]; 3];
     let mut row = 0;
@@ -243,6 +244,7 @@ impl Tag {
 /// Four times the names, so that nearly every look-up is one comparison.
 const SLOTS: usize = 256;
 
+#[expect(clippy::indexing_slicing, reason = "computed, and so checked, by the compiler")]
 static BY_NAME: [Option<Tag>; SLOTS] = {
     let mut slots = [None; SLOTS];
     let mut page = 0;
@@ -269,7 +271,10 @@ static BY_NAME: [Option<Tag>; SLOTS] = {
 /// Mixes length, first, middle and last octet, which tell the names apart well enough.
 const fn slot_of(name: &[u8]) -> usize {
     let (Some(&first), Some(&last)) = (name.first(), name.last()) else { return 0 };
-    let middle = name[name.len() / 2];
+    let middle = match name.split_at_checked(name.len() / 2) {
+        Some((_, &[middle, ..])) => middle,
+        _ => 0,
+    };
     (name.len().wrapping_mul(7)
         ^ (first as usize).wrapping_mul(31)
         ^ (last as usize).wrapping_mul(5)

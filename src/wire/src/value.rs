@@ -180,16 +180,11 @@ fn same_octets(wanted: &str, found: &Found) -> bool {
 
 fn same_document(wanted: &str, found: &Found) -> bool {
     let Ok(wanted) = xml::parse(wanted) else { return false };
-    match &found.data {
-        Some(Data::Elements(elements)) => match elements.as_slice() {
-            [element] => Infoset::of(element) == wanted.infoset(),
-            _ => false,
-        },
-        _ => {
-            let found = transported_text(found).and_then(|text| xml::parse(&text).ok());
-            found.is_some_and(|found| found.infoset() == wanted.infoset())
-        }
+    if let Some(Data::Elements(elements)) = &found.data {
+        return matches!(elements.as_slice(), [element] if Infoset::of(element) == wanted.infoset());
     }
+    let found = transported_text(found).and_then(|text| xml::parse(&text).ok());
+    found.is_some_and(|found| found.infoset() == wanted.infoset())
 }
 
 fn same_children(wanted: Option<&str>, found: &Found) -> bool {

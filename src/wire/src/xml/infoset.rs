@@ -47,7 +47,9 @@ impl<'a> Infoset<'a> {
             .iter()
             .filter(|(name, _)| !name.starts_with("xmlns:"))
             .map(|(name, value)| match name.split_once(':') {
-                Some((prefix, local)) => (prefix_of(element, prefix), local, value.as_str()),
+                Some((prefix, local)) => {
+                    (Some(namespace_of(element, prefix)), local, value.as_str())
+                }
                 None => (None, name.as_str(), value.as_str()),
             })
             .collect();
@@ -67,8 +69,8 @@ impl<'a> Infoset<'a> {
 }
 
 /// The namespace of a prefix; the reader puts the declarations of used prefixes behind the attributes.
-fn prefix_of<'a>(element: &'a Element, prefix: &'a str) -> Option<&'a str> {
+fn namespace_of<'a>(element: &'a Element, prefix: &'a str) -> &'a str {
     let declared = |name: &str| name.strip_prefix("xmlns:") == Some(prefix);
     let declaration = element.attributes.iter().find(|(name, _)| declared(name));
-    Some(declaration.map_or(prefix, |(_, namespace)| namespace))
+    declaration.map_or(prefix, |(_, namespace)| namespace)
 }

@@ -276,7 +276,8 @@ impl<'a> Source<'a> for Document<'a> {
                 Xml::CData(text) if self.returns => return self.text(text.xml10_content()),
                 Xml::CData(text) => return self.text(text.into_inner()),
                 Xml::GeneralRef(reference) => {
-                    let text = referred(&reference).ok_or(ReadError::Entity { at: self.at() })?;
+                    let text =
+                        referred(&reference).ok_or_else(|| ReadError::Entity { at: self.at() })?;
                     return self.text(text);
                 }
                 Xml::DocType(declaration) if declaration.contains('[') => {
@@ -349,7 +350,7 @@ fn declared_prefix(name: &str) -> Option<&str> {
 }
 
 fn split(name: QName<'_>) -> (&str, &str) {
-    name.into_inner().split_once(':').unwrap_or(("", name.into_inner()))
+    name.into_inner().split_once(':').unwrap_or_else(|| ("", name.into_inner()))
 }
 
 /// Whether a text may name an element or, without its prefix, an attribute.

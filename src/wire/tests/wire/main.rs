@@ -12,12 +12,21 @@
 //! | `round_trips` | model to octets to model; octets that are nothing |
 //! | `oracle` | libwbxml, which is not ours |
 
+#[cfg(test)]
 mod any_message;
+#[cfg(test)]
 mod bad;
+#[cfg(test)]
 mod credentials;
+#[cfg(test)]
 mod messages;
+#[cfg(test)]
 mod notifications;
+#[cfg(test)]
 mod oracle;
+#[cfg(test)]
 mod round_trips;
+#[cfg(test)]
 mod vectors;
+#[cfg(test)]
 mod written;
