@@ -44,7 +44,7 @@ impl<'a> Console<'a> {
             // `reveille campaign results … | head` is no error.
             Err(error) if is_broken_pipe(&error) => Ok(ExitCode::SUCCESS),
             Err(error) => {
-                writeln!(self.err, "{}", explain(&error))?;
+                writeln!(self.err, "error: {}", explain(&error))?;
                 Ok(if error.is::<Misuse>() { ExitCode::from(2) } else { ExitCode::FAILURE })
             }
         }
@@ -63,9 +63,9 @@ impl Display for Misuse {
 
 impl std::error::Error for Misuse {}
 
-/// An error and its causes, as the program prints them: `error: what: why: why`.
+/// An error and its causes in one line: `what: why: why`.
 pub fn explain(error: &anyhow::Error) -> String {
-    let mut told = String::from("error: ");
+    let mut told = String::new();
     let mut last = String::new();
     for (depth, cause) in error.chain().enumerate() {
         let text = cause.to_string();
@@ -102,7 +102,7 @@ mod tests {
             .context("cannot read a.yaml: no such file")
             .context("submit")
             .unwrap_err();
-        assert_eq!(explain(&error), "error: submit: cannot read a.yaml: no such file");
+        assert_eq!(explain(&error), "submit: cannot read a.yaml: no such file");
     }
 
     #[test]

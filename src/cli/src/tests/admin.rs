@@ -2,7 +2,7 @@
 
 use super::{reveille, stub::Stub};
 use serde_json::{Value, json};
-use std::{fs, path::PathBuf, sync::Mutex};
+use std::{fmt::Write, fs, path::PathBuf, sync::Mutex};
 use tempfile::TempDir;
 
 fn a_view(state: &str, ended: u64) -> Value {
@@ -156,11 +156,8 @@ fn an_import_streams_in_bounded_requests_and_goes_on_after_a_bad_line() {
     let folder = TempDir::new().unwrap();
     let mut text = String::from("device,authority\n");
     for number in 2..=2_600 {
-        text += &if number == 1_500 {
-            "\"IMEI:open,operator\n".to_owned()
-        } else {
-            format!("IMEI:{number},operator\n")
-        };
+        let quote = if number == 1_500 { "\"" } else { "" };
+        writeln!(text, "{quote}IMEI:{number},operator").unwrap();
     }
     let file = a_file(&folder, "fleet.csv", &text);
     let ended = reveille(&[

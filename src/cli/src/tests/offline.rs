@@ -197,3 +197,64 @@ fn every_bad_input_is_told_with_what_and_where_and_ends_as_it_should() {
         assert_eq!(ended.out, "", "{arguments:?}");
     }
 }
+
+/// A page of the documentation.
+fn page(name: &str) -> String {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../../docs", name].iter().collect();
+    fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn the_documentation_shows_what_is_really_printed() {
+    let page = page("reading-messages.md");
+    for name in ["push", "10-cmds-statuses", "41-add-tnds-cdata"] {
+        assert!(
+            page.contains(&golden(name)),
+            "{name} is printed differently than docs/reading-messages.md shows"
+        );
+    }
+    let wbxml = decode(&[&vector("syncml/05-pkg3-results.libwbxml.hex")]);
+    assert!(page.contains(&wbxml.out), "docs/reading-messages.md should show:\n{}", wbxml.out);
+}
+
+#[test]
+fn the_documented_campaign_and_the_demonstrated_one_are_in_order() {
+    let folder = TempDir::new().unwrap();
+    let page = page("campaign-document.md");
+    let (_, rest) = page.split_once("```yaml\n").unwrap();
+    let documented =
+        a_file(&folder, "documented.yaml", rest.split_once("```").unwrap().0.as_bytes());
+    let example: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "../../deploy/examples/demo.yaml"].iter().collect();
+    for file in [documented, example.display().to_string()] {
+        let ended = reveille(&["campaign", "check", &file]);
+        assert!(ended.is(0), "{file}: {}", ended.err);
+        assert_eq!(ended.out, format!("{file}: no problem found\n"));
+    }
+}
+
+#[test]
+fn every_mistake_of_a_campaign_is_told_at_once_with_its_line() {
+    let folder = TempDir::new().unwrap();
+    let text = "campaign: Bad Name\nauthority: operator\ndevices:\n  group: gold\nsetings: []\nwaves: []\nsettings:\n  - uri: ./A\n    format: number\n";
+    let file = a_file(&folder, "bad.yaml", text.as_bytes());
+    let ended = reveille(&["campaign", "check", &file]);
+    assert!(ended.is(1) && ended.out.is_empty(), "{ended:?}");
+    for told in [
+        ":1: campaign: ",
+        ":5: setings: ",
+        "did you mean `settings`?",
+        ":6: waves: ",
+        ":9: settings[0].format: ",
+    ] {
+        assert!(ended.err.contains(told), "{told} in\n{}", ended.err);
+    }
+    let ended = reveille(&["campaign", "check", &file, "--json"]);
+    assert!(ended.is(1) && ended.err.is_empty(), "{ended:?}");
+    let problems: Vec<api::Problem> =
+        ended.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(
+        problems.iter().any(|problem| problem.path == "waves" && problem.line == Some(6)),
+        "{problems:?}"
+    );
+}
