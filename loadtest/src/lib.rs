@@ -1,1 +1,27 @@
-//! The simulated world: devices, carriers, faults.
+//! The simulated world: devices, how they are reached, what is wrong with them, and what they think of the server.
+//!
+//! The device half of OMA DM is written from the protocol notes and shares with the product only `wire`, its vocabulary:
+//! two halves with one understanding would agree on every mistake. The map:
+//!
+//! | module | about |
+//! | --- | --- |
+//! | [`device`] | one device: octets in, octets out, no sockets |
+//! | [`tree`] | its management tree |
+//! | [`identity`] | its names, secrets and first nonces, all from a seed |
+//! | [`faults`] | what may be wrong with it, and how common that is |
+//! | [`verdict`] | the rules that a server has to keep, and their breaches |
+//! | [`fleet`] | any number of devices on real sockets, and what they report |
+
+mod clock;
+pub mod device;
+mod dice;
+mod digest;
+pub mod faults;
+pub mod fleet;
+pub mod identity;
+pub mod tree;
+pub mod verdict;
+
+pub use faults::{Answer, Fault, Habits, Kind, Mix, Model};
+pub use fleet::{Fleet, FleetPlan, FleetReport};
+pub use verdict::{Breach, Rule};

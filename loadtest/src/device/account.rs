@@ -1,0 +1,132 @@
+//! What a device keeps between two sessions about the server: nonces, and how the last notification ended.
+
+use crate::{
+    dice::Dice,
+    digest,
+    faults::{Fault, Habits},
+    identity::Identity,
+};
+
+/// The nonce for the device's own credentials. Nearly all are 16 octets, and there are as many as devices.
+#[derive(Clone, Default, PartialEq, Eq)]
+enum ClientNonce {
+    /// The one it was made with.
+    #[default]
+    First,
+    Given([u8; 16]),
+    GivenLong(Box<[u8]>),
+}
+
+/// How the last notification ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum LastBell {
+    /// There was none.
+    #[default]
+    None,
+    /// It was heard, or would have been had the device been there; no session has come of it yet.
+    Unanswered,
+    /// A session began and did not reach its end, or one that the device opened by itself came in between.
+    Unsure,
+    /// Its session came to its end.
+    Done,
+}
+
+/// Nonces and counters of one device: what outlives a session.
+#[derive(Clone, Default)]
+pub(crate) struct Account {
+    client_nonce: ClientNonce,
+    /// The answer to the last message never came: the server may hold another client nonce by now.
+    pub(crate) client_unsure: bool,
+    /// Numbers of the server nonce that was issued last and of the last one that the server surely holds. They differ
+    /// while the message that carried the new one is not accepted. 0 is the one in the registry.
+    server_nonce: u32,
+    server_nonce_held: u32,
+    server_nonces_issued: u32,
+    pub(crate) last_bell: LastBell,
+    pub(crate) last_session_id: u16,
+    /// A hash of the package #0 that came last.
+    pub(crate) last_package: u64,
+    /// Sessions begun.
+    pub(crate) sessions: u32,
+    /// Milliseconds of the fleet's life at which the device is back; 0 while it has not been away.
+    pub(crate) back_at: u32,
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Account")
+            .field("sessions", &self.sessions)
+            .field("last_bell", &self.last_bell)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Account {
+    /// The nonce for the next credentials of the device.
+    pub(crate) fn client_nonce(&self, seed: u64, identity: &Identity) -> Vec<u8> {
+        match &self.client_nonce {
+            ClientNonce::Given(nonce) => nonce.to_vec(),
+            ClientNonce::GivenLong(nonce) => nonce.to_vec(),
+            ClientNonce::First if identity.kind.fault == Fault::StaleNonce => {
+                Dice::of(seed, identity.index, 4).octets().to_vec()
+            }
+            ClientNonce::First => identity.first_nonce.to_vec(),
+        }
+    }
+
+    /// Whether the device has reason to believe that its nonce is the server's too.
+    pub(crate) fn client_nonce_is_right(&self, identity: &Identity) -> bool {
+        let lost =
+            self.client_nonce == ClientNonce::First && identity.kind.fault == Fault::StaleNonce;
+        !self.client_unsure && !lost
+    }
+
+    pub(crate) fn take_client_nonce(&mut self, nonce: &[u8]) {
+        self.client_nonce = match nonce.try_into() {
+            Ok(short) => ClientNonce::Given(short),
+            Err(_longer_or_shorter) => ClientNonce::GivenLong(nonce.into()),
+        };
+    }
+
+    /// The nonces under which the server may prove itself now: one, or two while it may not have learnt of the last.
+    pub(crate) fn server_nonces(&self, seed: u64, identity: &Identity) -> Vec<Vec<u8>> {
+        let mut nonces = vec![server_nonce(seed, identity, self.server_nonce)];
+        if self.server_nonce_held != self.server_nonce {
+            nonces.push(server_nonce(seed, identity, self.server_nonce_held));
+        }
+        nonces
+    }
+
+    /// The server used nonce `place` of [`Account::server_nonces`].
+    pub(crate) fn server_used(&mut self, place: usize) {
+        match place {
+            0 => self.server_nonce_held = self.server_nonce,
+            _ => self.server_nonce = self.server_nonce_held,
+        }
+    }
+
+    /// A new nonce for the server, which counts from the moment it is sent.
+    pub(crate) fn issue_server_nonce(&mut self, seed: u64, identity: &Identity) -> Vec<u8> {
+        self.server_nonces_issued += 1;
+        self.server_nonce = self.server_nonces_issued;
+        server_nonce(seed, identity, self.server_nonce)
+    }
+
+    /// The server accepted the message that carried the last new nonce.
+    pub(crate) fn accepted(&mut self) {
+        self.server_nonce_held = self.server_nonce;
+    }
+}
+
+/// Nonces for the server follow from seed and number, so that only a number is kept.
+fn server_nonce(seed: u64, identity: &Identity, number: u32) -> Vec<u8> {
+    if number == 0 {
+        return identity.first_server_nonce.to_vec();
+    }
+    let octets = Dice::of(seed, identity.index, 0x1_0000_0000 + u64::from(number)).octets();
+    match identity.kind.habits {
+        // The nonces of this client are themselves base64 text, and are meant as they are.
+        Habits::A => digest::base64(&octets).into_bytes(),
+        Habits::B => octets.to_vec(),
+    }
+}

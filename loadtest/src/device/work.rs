@@ -1,0 +1,376 @@
+//! Carrying out what the server orders, and saying how it went in the manner of one of the two clients.
+
+use super::package;
+use crate::{
+    faults::{Answer, Fault, Habits},
+    identity::Identity,
+    tree::{Found, Tree},
+};
+use wire::{
+    alert::AlertCode,
+    ids::{MsgId, StatusTarget},
+    message::{Address, Alert, Block, Command, Data, Edit, Item, Results, Status},
+    meta::{Format, Meta},
+    status::StatusCode,
+};
+
+/// What came of the orders of one message.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// Statuses and results, without ids yet.
+    pub(crate) answers: Vec<Command>,
+    /// The user was asked, and did not say yes.
+    pub(crate) denied: bool,
+    /// The server ended the session.
+    pub(crate) aborted: bool,
+    /// Writes that took effect.
+    pub(crate) writes: u32,
+}
+
+/// Carries out all commands of a message.
+pub(crate) fn carry_out<'a>(
+    identity: &Identity,
+    tree: &mut Tree,
+    answered: MsgId,
+    commands: impl Iterator<Item = &'a Command>,
+) -> Done {
+    let mut worker =
+        Worker { identity, tree, answered, results: Vec::new(), done: Done::default() };
+    for command in commands {
+        worker.command(command);
+    }
+    worker.done.answers.append(&mut worker.results);
+    worker.done
+}
+
+/// Answers all commands with the same code, and does nothing.
+pub(crate) fn refuse<'a>(
+    identity: &Identity,
+    answered: MsgId,
+    commands: impl Iterator<Item = &'a Command>,
+    code: StatusCode,
+) -> Vec<Command> {
+    fn each<'a>(command: &'a Command, all: &mut Vec<&'a Command>) {
+        all.push(command);
+        if let Command::Atomic(block) | Command::Sequence(block) = command {
+            for inner in &block.commands {
+                each(inner, all);
+            }
+        }
+    }
+    let mut all = Vec::new();
+    commands.for_each(|command| each(command, &mut all));
+    all.into_iter().map(|command| status(identity, answered, command, code, None)).collect()
+}
+
+struct Worker<'a> {
+    identity: &'a Identity,
+    tree: &'a mut Tree,
+    answered: MsgId,
+    /// Results that wait until all statuses are written.
+    results: Vec<Command>,
+    done: Done,
+}
+
+impl Worker<'_> {
+    fn command(&mut self, command: &Command) {
+        match command {
+            Command::Get(edit) => self.get(command, edit),
+            Command::Atomic(block) => self.atomic(command, block),
+            Command::Sequence(block) => {
+                self.report(command, &[StatusCode::Ok]);
+                for inner in &block.commands {
+                    if self.done.denied {
+                        self.report(inner, &[StatusCode::NotExecuted]);
+                    } else {
+                        self.command(inner);
+                    }
+                }
+            }
+            other => {
+                let codes = self.execute(other);
+                self.report(other, &codes);
+            }
+        }
+    }
+
+    /// Does one command, item by item; the codes are one per item, or one for all.
+    fn execute(&mut self, command: &Command) -> Vec<StatusCode> {
+        match command {
+            Command::Add(edit) => self.each(edit, Tree::add),
+            Command::Replace(edit) => self.each(edit, Tree::replace),
+            Command::Delete(edit) => self.each(edit, |tree, uri, _, _| tree.delete(uri)),
+            Command::Exec(exec) => {
+                let uri = exec
+                    .items
+                    .first()
+                    .and_then(|item| item.target.as_ref())
+                    .map_or("", |target| &target.loc_uri);
+                vec![self.tree.exec(uri).err().unwrap_or(StatusCode::Ok)]
+            }
+            Command::Alert(alert) => vec![self.alert(alert)],
+            Command::Copy(_) => match self.identity.kind.habits {
+                Habits::A => vec![StatusCode::NotImplemented],
+                Habits::B => vec![StatusCode::NotSupported],
+            },
+            Command::Get(_) | Command::Atomic(_) | Command::Sequence(_) => {
+                vec![StatusCode::CommandFailed]
+            }
+            Command::Status(_) | Command::Results(_) | Command::Unknown(_) => {
+                vec![StatusCode::NotSupported]
+            }
+        }
+    }
+
+    fn each(
+        &mut self,
+        edit: &Edit,
+        write: impl Fn(&mut Tree, &str, &Format, String) -> Result<(), StatusCode>,
+    ) -> Vec<StatusCode> {
+        let mut codes = Vec::with_capacity(edit.items.len());
+        for item in &edit.items {
+            let written = value(edit, item).and_then(|(format, value)| {
+                let target = item.target.as_ref().ok_or(StatusCode::Incomplete)?;
+                // Properties of nodes are read only here.
+                if target.loc_uri.contains('?') {
+                    return Err(StatusCode::NotAllowed);
+                }
+                write(self.tree, &target.loc_uri, &format, value)
+            });
+            match written {
+                Ok(()) => {
+                    self.done.writes += 1;
+                    codes.push(StatusCode::Ok);
+                }
+                Err(code) => codes.push(code),
+            }
+        }
+        codes
+    }
+
+    fn alert(&mut self, alert: &Alert) -> StatusCode {
+        let habits = self.identity.kind.habits;
+        match alert.code {
+            Some(AlertCode::Display | AlertCode::ConfirmOrReject)
+                if self.identity.kind.fault == Fault::CannotAsk =>
+            {
+                self.done.denied = true;
+                StatusCode::NotSupported
+            }
+            Some(AlertCode::Display) => StatusCode::Ok,
+            Some(AlertCode::ConfirmOrReject) => match self.identity.kind.answer {
+                Answer::Yes => StatusCode::Ok,
+                Answer::No => {
+                    self.done.denied = true;
+                    StatusCode::NotModified
+                }
+                Answer::Nothing => {
+                    self.done.denied = true;
+                    StatusCode::Timeout
+                }
+            },
+            Some(AlertCode::SessionAbort) if habits == Habits::B => {
+                self.done.aborted = true;
+                StatusCode::Ok
+            }
+            Some(AlertCode::NextMessage) if habits == Habits::B => StatusCode::Ok,
+            Some(AlertCode::SessionAbort | AlertCode::NextMessage) => StatusCode::CommandFailed,
+            _ => StatusCode::NotSupported,
+        }
+    }
+
+    fn atomic(&mut self, command: &Command, block: &Block) {
+        if self.identity.kind.fault == Fault::NoAtomic {
+            self.report(command, &[StatusCode::NotSupported]);
+            for inner in &block.commands {
+                self.report(inner, &[StatusCode::NotExecuted]);
+            }
+            return;
+        }
+        match self.identity.kind.habits {
+            // Runs what is inside one after another, undoes nothing and says nothing of the Atomic itself.
+            Habits::A => block.commands.iter().for_each(|inner| self.command(inner)),
+            Habits::B => self.all_or_nothing(command, block),
+        }
+    }
+
+    fn all_or_nothing(&mut self, command: &Command, block: &Block) {
+        let (before, writes) = (self.tree.changes().to_vec(), self.done.writes);
+        let mut outcomes: Vec<Vec<StatusCode>> = Vec::new();
+        let mut failed = None;
+        for inner in &block.commands {
+            if failed.is_some() {
+                outcomes.push(vec![StatusCode::NotExecuted]);
+                continue;
+            }
+            let codes = self.execute(inner);
+            if !codes.iter().all(|code| code.is_success()) {
+                failed = Some(outcomes.len());
+            }
+            outcomes.push(codes);
+        }
+        let code = if failed.is_some() { StatusCode::AtomicFailed } else { StatusCode::Ok };
+        if let Some(failed) = failed {
+            self.tree.restore(before);
+            self.done.writes = writes;
+            for undone in outcomes.iter_mut().take(failed) {
+                *undone = vec![StatusCode::RolledBack];
+            }
+        }
+        self.report(command, &[code]);
+        for (inner, codes) in block.commands.iter().zip(&outcomes) {
+            self.report(inner, codes);
+        }
+    }
+
+    fn get(&mut self, command: &Command, edit: &Edit) {
+        let mut found = Vec::new();
+        let mut codes = Vec::new();
+        for item in &edit.items {
+            let uri = item.target.as_ref().map_or("", |target| target.loc_uri.as_str());
+            match self.read(uri) {
+                Ok(item) => {
+                    found.push(item);
+                    codes.push(StatusCode::Ok);
+                }
+                Err(code) => codes.push(code),
+            }
+        }
+        self.report(command, &codes);
+        let results = |items| {
+            Command::Results(Results {
+                msg_ref: Some(self.answered),
+                cmd_ref: edit.id.clone(),
+                items,
+                ..Results::default()
+            })
+        };
+        match self.identity.kind.habits {
+            Habits::A if found.is_empty() => {}
+            Habits::A => self.done.answers.push(results(found)),
+            Habits::B => self.results.extend(found.into_iter().map(|item| results(vec![item]))),
+        }
+    }
+
+    /// One node as an item of `Results`.
+    fn read(&self, uri: &str) -> Result<Item, StatusCode> {
+        let (node, property) = match uri.split_once('?') {
+            Some((node, property)) => (node, Some(property)),
+            None => (uri, None),
+        };
+        let found = self.tree.get(node)?;
+        let (format, text) = match (found, property) {
+            (Found::Leaf { format, value }, None) => (format, value),
+            (Found::Interior(names), None) => (Format::Node, names.join("/")),
+            (Found::Leaf { format, .. }, Some("prop=Format")) => {
+                (Format::Chr, format.name().to_owned())
+            }
+            (Found::Interior(_), Some("prop=Format")) => {
+                (Format::Chr, Format::Node.name().to_owned())
+            }
+            (_, Some("prop=Name")) => {
+                (Format::Chr, node.rsplit('/').next().unwrap_or_default().to_owned())
+            }
+            (_, Some("prop=ACL")) => (Format::Chr, String::new()),
+            (_, Some(_)) => return Err(StatusCode::NotSupported),
+        };
+        let meta = match self.identity.kind.habits {
+            Habits::A => Meta {
+                format: Some(format),
+                media_type: Some("text/plain".to_owned()),
+                ..Meta::default()
+            },
+            Habits::B => Meta {
+                format: Some(format).filter(|format| *format != Format::Chr),
+                size: u64::try_from(text.len()).ok(),
+                ..Meta::default()
+            },
+        };
+        Ok(Item {
+            source: Some(Address::new(uri)),
+            meta,
+            data: Some(package::data(self.identity.kind.encoding, &text)),
+            ..Item::default()
+        })
+    }
+
+    /// A `Status` for each item, or one where one code stands for all.
+    fn report(&mut self, command: &Command, codes: &[StatusCode]) {
+        let items: &[Item] = match command {
+            Command::Add(edit)
+            | Command::Replace(edit)
+            | Command::Delete(edit)
+            | Command::Copy(edit)
+            | Command::Get(edit) => &edit.items,
+            Command::Exec(exec) => &exec.items,
+            _ => &[],
+        };
+        let Some(last) = codes.last() else {
+            return self.done.answers.push(status(
+                self.identity,
+                self.answered,
+                command,
+                StatusCode::Incomplete,
+                None,
+            ));
+        };
+        if items.is_empty() {
+            return self.done.answers.push(status(
+                self.identity,
+                self.answered,
+                command,
+                *last,
+                None,
+            ));
+        }
+        for (place, item) in items.iter().enumerate() {
+            let code = *codes.get(place).unwrap_or(last);
+            let uri = item.target.as_ref().map(|target| target.loc_uri.as_str());
+            self.done.answers.push(status(self.identity, self.answered, command, code, uri));
+        }
+    }
+}
+
+/// What an item wants written, in the form that the tree keeps.
+fn value(edit: &Edit, item: &Item) -> Result<(Format, String), StatusCode> {
+    if item.more {
+        // DevDetail/LrgObj says so.
+        return Err(StatusCode::TooLarge);
+    }
+    let format =
+        item.meta.format.clone().or_else(|| edit.meta.format.clone()).unwrap_or(Format::Chr);
+    let text = match &item.data {
+        None => String::new(),
+        Some(Data::Elements(_)) => return Err(StatusCode::UnsupportedFormat),
+        Some(Data::Opaque(octets)) if format == Format::Bin => crate::digest::base64(octets),
+        Some(data) => data.as_text().ok_or(StatusCode::UnsupportedFormat)?.to_owned(),
+    };
+    Ok((format, text))
+}
+
+fn status(
+    identity: &Identity,
+    answered: MsgId,
+    command: &Command,
+    code: StatusCode,
+    uri: Option<&str>,
+) -> Command {
+    let with_target = match (identity.kind.habits, command) {
+        (_, Command::Alert(_)) | (Habits::B, Command::Exec(_) | Command::Copy(_)) => None,
+        _ => uri,
+    };
+    Command::Status(Status {
+        id: None,
+        msg_ref: Some(answered),
+        about: command.id().map_or(StatusTarget::Unnamed, |id| StatusTarget::Command(id.clone())),
+        cmd: command.name().to_owned(),
+        target_refs: with_target.map(str::to_owned).into_iter().collect(),
+        source_refs: Vec::new(),
+        cred: None,
+        chal: None,
+        code: Some(code),
+        code_attributes: Vec::new(),
+        items: Vec::new(),
+        other: Vec::new(),
+    })
+}

@@ -1,0 +1,287 @@
+//! Who a device is: its names, numbers, secrets and first nonces, all from the seed and its index.
+
+use crate::{
+    dice::Dice,
+    digest,
+    faults::{Auth, Habits, Kind, Mix, Model},
+};
+use std::{fmt, net::Ipv4Addr};
+use wire::{Encoding, message::Version};
+
+/// A device as its maker and its operator made it. Secrets and numbers are not shown by `Debug`.
+#[derive(Clone)]
+pub struct Identity {
+    pub index: u64,
+    pub kind: Kind,
+    /// The `Source` of its sessions: `IMEI:` and 15 digits, the last of them the check digit.
+    pub device: String,
+    /// The user name of its credentials: the digits of the IMEI.
+    pub user: String,
+    /// The password in the registry. What the device uses itself is [`Identity::own_account`].
+    pub secret: String,
+    /// With what name and password the server proves itself; the name is the server id.
+    pub server_user: String,
+    pub server_secret: String,
+    /// The nonce that the registry holds for the device's first credentials.
+    pub first_nonce: [u8; 16],
+    pub first_server_nonce: [u8; 16],
+    /// E.164 digits without the plus, in a range that no country uses.
+    pub msisdn: String,
+    /// In the network for tests, 001-01.
+    pub imsi: String,
+    /// Its own address, in 127/8.
+    pub address: Ipv4Addr,
+    pub firmware: &'static str,
+    pub language: &'static str,
+    pub plan: &'static str,
+    pub region: String,
+    own_account: String,
+    server_account: String,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("index", &self.index)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The most devices that have an address of their own in 127/8.
+pub const MOST_DEVICES: u64 = 16_000_000;
+
+/// The maker of every device.
+pub const MANUFACTURER: &str = "Acme";
+
+impl Identity {
+    pub fn of(seed: u64, index: u64, mix: &Mix, server_id: &str) -> Self {
+        let kind = mix.kind(seed, index);
+        let mut dice = Dice::of(seed, index, 2);
+        let digits = imei(index);
+        let secret = dice.secret();
+        let server_secret = dice.secret();
+        let first_nonce = dice.octets();
+        let first_server_nonce = dice.octets();
+        let own_secret = match kind.fault {
+            crate::faults::Fault::WrongPassword => dice.secret(),
+            _ => secret.clone(),
+        };
+        let firmware = match dice.below(3) {
+            0 => "4.1.0",
+            1 => "4.1.2",
+            _ => "4.2.0",
+        };
+        let plan = match dice.below(10) {
+            0..2 => "gold",
+            2..5 => "silver",
+            _ => "basic",
+        };
+        Self {
+            index,
+            device: format!("IMEI:{digits}"),
+            own_account: digest::account(&digits, &own_secret),
+            server_account: digest::account(server_id, &server_secret),
+            user: digits,
+            secret,
+            server_user: server_id.to_owned(),
+            server_secret,
+            first_nonce,
+            first_server_nonce,
+            msisdn: format!("999{index:010}"),
+            imsi: format!("00101{index:010}"),
+            address: address(index),
+            firmware,
+            language: if dice.below(4) == 0 { "de-DE" } else { "en-GB" },
+            plan,
+            region: format!("region-{}", dice.below(40)),
+            kind,
+        }
+    }
+
+    /// The device of the dialogue that runs through vectors 01 to 06.
+    #[cfg(test)]
+    pub(crate) fn of_vectors(mut kind: Kind) -> Self {
+        kind.proves_server = true;
+        let nonce = |hex: u128| hex.to_be_bytes();
+        let mut identity = Self::of(1, 1, &Mix::healthy(), "dm.operator.example");
+        "352099001761481".clone_into(&mut identity.user);
+        "IMEI:352099001761481".clone_into(&mut identity.device);
+        "Kq7-client-secret".clone_into(&mut identity.secret);
+        "Zm4-server-secret".clone_into(&mut identity.server_secret);
+        identity.first_nonce = nonce(0x0011_2233_4455_6677_8899_AABB_CCDD_EEFF);
+        identity.first_server_nonce = nonce(0x0F1E_2D3C_4B5A_6978_8796_A5B4_C3D2_E1F0);
+        identity.own_account = digest::account(&identity.user, &identity.secret);
+        identity.server_account = digest::account(&identity.server_user, &identity.server_secret);
+        identity.kind = kind;
+        identity
+    }
+
+    /// `B64(H(user ":" password))` of the password that the device itself believes in.
+    pub(crate) fn own_account(&self) -> &str {
+        &self.own_account
+    }
+
+    /// The same for the server, as the device knows it.
+    pub(crate) fn server_account(&self) -> &str {
+        &self.server_account
+    }
+
+    pub fn version(&self) -> Version {
+        match self.kind.model {
+            Model::Rv100 | Model::Rv200 => Version::Dm12,
+            Model::Legacy7 => Version::Dm11,
+        }
+    }
+
+    /// `./DevInfo/DmV`.
+    pub fn dm_version(&self) -> &'static str {
+        match self.kind.model {
+            Model::Rv100 | Model::Rv200 => "1.2",
+            Model::Legacy7 => "1.1",
+        }
+    }
+
+    /// The media type of its requests. One client writes the names of data synchronisation.
+    pub fn media_type(&self) -> &'static str {
+        match (self.kind.habits, self.kind.encoding) {
+            (Habits::A, Encoding::Xml) => "application/vnd.syncml+xml",
+            (Habits::A, Encoding::Wbxml) => "application/vnd.syncml+wbxml",
+            (Habits::B, Encoding::Xml) => "application/vnd.syncml.dm+xml",
+            (Habits::B, Encoding::Wbxml) => "application/vnd.syncml.dm+wbxml",
+        }
+    }
+
+    /// The columns of [`Identity::registry_line`].
+    pub const REGISTRY_HEADER: &'static str = "device,authority,auth,user,secret,nonce,server_auth,server_user,\
+        server_secret,server_nonce,msisdn,imsi,address,encoding,manufacturer,model,firmware,dm_version,groups,\
+        attributes.plan,attributes.region";
+
+    /// The device as a line of the registry's import, without a line end.
+    ///
+    /// Every second device leaves its encoding to be learnt.
+    pub fn registry_line(&self, authority: &str, udp_port: u16) -> String {
+        let auth = match self.kind.auth {
+            Auth::Md5 => "md5",
+            Auth::Basic => "basic",
+        };
+        let encoding = match (self.index % 2, self.kind.encoding) {
+            (0, Encoding::Xml) => "xml",
+            (0, Encoding::Wbxml) => "wbxml",
+            _ => "",
+        };
+        let server = if self.kind.proves_server {
+            let nonce = digest::base64(&self.first_server_nonce);
+            format!("md5,{},{},{nonce}", self.server_user, self.server_secret)
+        } else {
+            ",,,".to_owned()
+        };
+        format!(
+            "{},{authority},{auth},{},{},{},{server},{},{},{}:{udp_port},{encoding},{MANUFACTURER},{},{},{},{},{},{}",
+            self.device,
+            self.user,
+            self.secret,
+            digest::base64(&self.first_nonce),
+            self.msisdn,
+            self.imsi,
+            self.address,
+            self.kind.model.name(),
+            self.firmware,
+            self.dm_version(),
+            self.plan,
+            self.plan,
+            self.region,
+        )
+    }
+}
+
+/// The index of the device that has this address.
+pub(crate) fn index_of(address: Ipv4Addr) -> Option<u64> {
+    u64::from(u32::from(address))
+        .checked_sub(u64::from(FIRST_ADDRESS))
+        .filter(|index| *index < MOST_DEVICES)
+}
+
+/// The index of the device of this name, if it is one of ours.
+pub(crate) fn index_of_name(device: &str) -> Option<u64> {
+    let digits = device.strip_prefix("IMEI:")?;
+    let serial: u64 = digits.get(2..14)?.parse().ok()?;
+    (imei(serial) == digits).then_some(serial)
+}
+
+/// 127.1.0.1; the addresses before it belong to whatever else runs here.
+const FIRST_ADDRESS: u32 = 0x7F01_0001;
+
+fn address(index: u64) -> Ipv4Addr {
+    Ipv4Addr::from(FIRST_ADDRESS.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))
+}
+
+/// 35, twelve digits of the index, and the check digit of ISO/IEC 7812 (Luhn).
+fn imei(index: u64) -> String {
+    let mut digits = format!("35{:012}", index % 1_000_000_000_000);
+    let sum: u32 = digits
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| {
+            let digit = u32::from(digit - b'0');
+            match (place % 2, digit) {
+                (0, 5..) => digit * 2 - 9,
+                (0, _) => digit * 2,
+                _ => digit,
+            }
+        })
+        .sum();
+    digits.push(char::from_digit((10 - sum % 10) % 10, 10).unwrap_or('0'));
+    digits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_addresses_and_numbers_are_found_again() {
+        for index in [0, 1, 255, 65_536, 199_999, 15_999_999] {
+            let identity = Identity::of(1, index, &Mix::demo(), "dm.example");
+            assert_eq!(index_of(identity.address), Some(index));
+            assert_eq!(index_of_name(&identity.device), Some(index));
+            assert_eq!(identity.device.len(), "IMEI:".len() + 15);
+            assert!(identity.address.is_loopback());
+        }
+        assert_eq!(index_of(Ipv4Addr::LOCALHOST), None);
+        assert_eq!(index_of_name("IMEI:350000000000018"), None, "the check digit is wrong");
+    }
+
+    // 49-015420-323751-8 is the customary example of an IMEI.
+    #[test]
+    fn the_check_digit_is_that_of_luhn() {
+        assert_eq!(imei(0), "350000000000006");
+        assert!(imei(7).ends_with('1') || imei(7).len() == 15);
+    }
+
+    #[test]
+    fn a_registry_line_has_a_field_for_each_column() {
+        let columns = Identity::REGISTRY_HEADER.split(',').count();
+        for index in 0..200 {
+            let line =
+                Identity::of(5, index, &Mix::demo(), "dm.example").registry_line("operator", 2948);
+            assert_eq!(line.split(',').count(), columns, "{line}");
+        }
+    }
+
+    #[test]
+    fn secrets_and_numbers_do_not_show() {
+        let identity = Identity::of(5, 17, &Mix::demo(), "dm.example");
+        let shown = format!("{identity:?}");
+        for hidden in [
+            &identity.secret,
+            &identity.server_secret,
+            &identity.msisdn,
+            &identity.imsi,
+            &identity.user,
+        ] {
+            assert!(!shown.contains(hidden.as_str()), "{shown}");
+        }
+    }
+}
