@@ -9,6 +9,7 @@ use crate::{
     meta::Meta,
     status::StatusCode,
 };
+use std::fmt;
 
 /// One `SyncML` document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,8 +97,8 @@ pub struct Cred {
     pub data: Data,
 }
 
-impl std::fmt::Debug for Cred {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Cred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cred").field("type", &self.meta.media_type).finish_non_exhaustive()
     }
 }
@@ -258,8 +259,8 @@ impl Item {
     }
 }
 
-/// The content of `Data`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The content of `Data`. Printed by its size only: it may be a password.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Data {
     Text(String),
     /// Octets that are not text, or that WBXML carried as OPAQUE and that are not valid UTF-8.
@@ -293,10 +294,30 @@ pub struct Element {
     pub content: Vec<Content>,
 }
 
-/// What an [`Element`] contains, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What an [`Element`] contains, in order. Text is printed by its size only: it may be a password.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Content {
     Element(Element),
     Text(String),
     Opaque(Vec<u8>),
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "Text({} octets)", text.len()),
+            Self::Opaque(octets) => write!(f, "Opaque({} octets)", octets.len()),
+            Self::Elements(elements) => f.debug_tuple("Elements").field(elements).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Element(element) => element.fmt(f),
+            Self::Text(text) => write!(f, "Text({} octets)", text.len()),
+            Self::Opaque(octets) => write!(f, "Opaque({} octets)", octets.len()),
+        }
+    }
 }

@@ -3,8 +3,8 @@
 use crate::message::Element;
 use std::fmt;
 
-/// The children of a `Meta` element. All may be absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The children of a `Meta` element. All may be absent; only those present are printed, and never a nonce.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Meta {
     pub format: Option<Format>,
     /// A MIME type, an authentication type or the type of a generic alert, as written.
@@ -32,6 +32,29 @@ impl Meta {
 
     pub fn with_format(format: Format) -> Self {
         Self { format: Some(format), ..Self::default() }
+    }
+}
+
+impl fmt::Debug for Meta {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_map();
+        let fields: [(&str, Option<&dyn fmt::Display>); 9] = [
+            ("Format", self.format.as_ref().map(|it| it as _)),
+            ("Type", self.media_type.as_ref().map(|it| it as _)),
+            ("Mark", self.mark.as_ref().map(|it| it as _)),
+            ("Size", self.size.as_ref().map(|it| it as _)),
+            ("NextNonce", self.next_nonce.as_ref().map(|_| &"…" as _)),
+            ("Version", self.version.as_ref().map(|it| it as _)),
+            ("MaxMsgSize", self.max_msg_size.as_ref().map(|it| it as _)),
+            ("MaxObjSize", self.max_obj_size.as_ref().map(|it| it as _)),
+            ("EMI", self.emi.as_ref().map(|it| it as _)),
+        ];
+        for (name, value) in fields {
+            if let Some(value) = value {
+                shown.entry(&format_args!("{name}"), &format_args!("{value}"));
+            }
+        }
+        shown.entries(self.other.iter().map(|element| (&element.name, &element.content))).finish()
     }
 }
 

@@ -4,7 +4,7 @@ use crate::vectors::{self, text};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use wire::{
     digest::{self, Credential, Nonce, SecretHash},
-    message::Data,
+    message::{Command, Data},
 };
 
 #[test]
@@ -59,5 +59,29 @@ fn the_credentials_in_the_messages_prove_their_secrets() {
         let nonce = Nonce::new(&hex::decode(nonce).unwrap()).unwrap();
         assert!(credential.proves(&SecretHash::of(user, password), &nonce), "{id}");
         assert!(!credential.proves(&SecretHash::of(user, "another"), &nonce), "{id}");
+    }
+}
+
+/// R27: what a message says of secrets does not reach a log.
+#[test]
+fn a_printed_message_shows_neither_credentials_nor_nonces_nor_values() {
+    for vector in vectors::messages() {
+        let message = vector.message();
+        let printed = format!("{message:?}");
+        for secret in [
+            "B5EOa+ulyLBfzbwugVaxzw==",
+            "MzUyMDk5MDAxNzYxNDgxOkt",
+            "internet.operator.example",
+            "AwYAAAB%2f",
+        ] {
+            assert!(!printed.contains(secret), "{}", vector.id);
+        }
+        let chal = message.commands.iter().find_map(|command| match command {
+            Command::Status(status) => status.chal.clone(),
+            _ => None,
+        });
+        if let Some(nonce) = chal.and_then(|chal| chal.next_nonce) {
+            assert!(!printed.contains(&nonce), "{}", vector.id);
+        }
     }
 }

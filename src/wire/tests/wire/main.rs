@@ -12,6 +12,7 @@
 //! | `round_trips` | model to octets to model; octets that are nothing |
 //! | `oracle` | libwbxml, which is not ours |
 
+// `cfg(test)` tells clippy that these are tests throughout, helpers too.
 #[cfg(test)]
 mod any_message;
 #[cfg(test)]
