@@ -2,11 +2,15 @@
 
 use crate::{console::Console, input};
 use api::Problem;
-use campaign::Document;
+use campaign::{
+    Campaign, Instant, Scope,
+    check::{self, Grounds},
+};
 use clap::Args;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 #[derive(Debug, Args)]
@@ -23,8 +27,7 @@ pub struct Check {
 
 pub(super) fn run(args: &Check, console: &mut Console<'_>) -> anyhow::Result<ExitCode> {
     let text = text(&args.file)?;
-    let problems = problems(&text);
-    if !problems.is_empty() {
+    if let Err(problems) = read(&text) {
         return tell(&args.file, &problems, console);
     }
     if !console.json {
@@ -59,16 +62,22 @@ pub(super) fn tell(
     Ok(ExitCode::FAILURE)
 }
 
-/// Reads the document; what is wrong with it in the words of the API, as the server would say it.
-pub(super) fn parse(text: &str) -> Result<Document, Vec<Problem>> {
-    Document::parse(text).map_err(|problems| problems.into_iter().map(told).collect())
+/// Reads and checks a document with what is known without a server; what is wrong is said as the server would say it.
+pub(super) fn read(text: &str) -> Result<Campaign, Vec<Problem>> {
+    let everything = Scope::everything();
+    let told = |problem: campaign::Problem| {
+        let campaign::Problem { path, line, what, help } = problem;
+        Problem { path, line, what, help }
+    };
+    check::read(text, &Grounds::offline(&everything, now()))
+        .map_err(|problems| problems.into_iter().map(told).collect())
 }
 
-fn told(problem: campaign::Problem) -> Problem {
-    let campaign::Problem { path, line, what, help } = problem;
-    Problem { path, line, what, help }
-}
-
-fn problems(text: &str) -> Vec<Problem> {
-    parse(text).err().unwrap_or_default()
+#[expect(
+    clippy::disallowed_methods,
+    reason = "offline, this machine's clock is the only one to ask whether a campaign is over"
+)]
+fn now() -> Instant {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Instant(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -48,8 +48,8 @@ pub(super) async fn run(
     console: &mut Console<'_>,
 ) -> anyhow::Result<ExitCode> {
     let text = check::text(&args.file)?;
-    let named = match check::parse(&text) {
-        Ok(document) => document.devices.file,
+    let named = match check::read(&text) {
+        Ok(campaign) => campaign.devices().file.clone(),
         Err(problems) => return check::tell(&args.file, &problems, console),
     };
     // Opened before anything is submitted: a campaign without its devices helps nobody.

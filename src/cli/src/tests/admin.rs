@@ -242,3 +242,103 @@ fn a_device_is_named_with_its_authority_and_may_be_a_number() {
     let ended = reveille(&["device", "show", "IMEI:1", "--server", &stub.url()]);
     assert!(ended.is(2) && ended.err.contains("AUTHORITY/IMEI:1"), "{ended:?}");
 }
+
+const A_CAMPAIGN: &str = "campaign: qos\nauthority: operator\ndevices:\n  file: gold.csv\nsettings:\n  - uri: ./A/B\n    value: x\n";
+
+/// Answers a submit: the campaign as accepted, and each part as enrolled.
+fn a_server_that_enrols() -> Stub {
+    Stub::answering(|asked| {
+        if asked.line.contains("/devices?") {
+            let names: Vec<String> = serde_json::from_slice(&asked.body).unwrap();
+            (200, json!({"enrolled": names.len(), "already": 0, "unknown": 0, "later": 0}))
+        } else {
+            (if asked.line.starts_with("POST") { 201 } else { 200 }, a_view("running", 0))
+        }
+    })
+}
+
+#[test]
+fn r3_a_file_of_devices_is_submitted_in_numbered_parts_that_a_repetition_repeats() {
+    let folder = TempDir::new().unwrap();
+    let campaign = a_file(&folder, "qos.yaml", A_CAMPAIGN);
+    let mut names = String::from("device,plan\n");
+    for number in 0..2_001 {
+        writeln!(names, "{}IMEI:{number},gold", if number == 1_500 { "\n,gold\n" } else { "" })
+            .unwrap();
+    }
+    a_file(&folder, "gold.csv", &names);
+    let stub = a_server_that_enrols();
+    let submit = || reveille(&["campaign", "submit", &campaign, "--server", &stub.url()]);
+    let ended = submit();
+    assert!(ended.is(1), "a line that names no device is exit 1: {ended:?}");
+    assert!(ended.err.contains("line 1503: names no device"), "{}", ended.err);
+    let path = "/v1/campaigns/operator/qos";
+    let expected = [
+        "POST /v1/campaigns".to_owned(),
+        format!("POST {path}/devices?part=0"),
+        format!("POST {path}/devices?part=1"),
+        format!("POST {path}/devices?part=2&parts=3"),
+        format!("GET {path}"),
+    ];
+    assert_eq!(stub.lines(), expected);
+    assert_eq!(stub.asked()[0].text(), A_CAMPAIGN, "the document goes as it stands");
+    submit();
+    let asked = stub.asked();
+    let (first, second) = asked.split_at(expected.len());
+    let said = |asked: &[super::stub::Asked]| -> Vec<_> {
+        asked.iter().map(|asked| (asked.line.clone(), asked.body.clone())).collect()
+    };
+    assert_eq!(said(first), said(second));
+}
+
+#[test]
+fn nothing_is_submitted_when_the_document_is_wrong_or_its_file_is_missing() {
+    let folder = TempDir::new().unwrap();
+    let stub = a_server_that_enrols();
+    let campaign = a_file(&folder, "qos.yaml", A_CAMPAIGN);
+    let ended = reveille(&["campaign", "submit", &campaign, "--server", &stub.url()]);
+    assert!(
+        ended.is(1) && ended.err.contains("the campaign names a file of devices: cannot open"),
+        "{ended:?}"
+    );
+    let campaign = a_file(&folder, "bad.yaml", &A_CAMPAIGN.replace("value", "vlaue"));
+    let ended = reveille(&["campaign", "submit", &campaign, "--server", &stub.url()]);
+    assert!(ended.is(1) && ended.err.contains("bad.yaml:7: settings[0].vlaue: "), "{ended:?}");
+    assert_eq!(stub.lines(), Vec::<String>::new());
+}
+
+#[test]
+fn what_only_the_server_finds_is_told_with_the_lines_of_the_file() {
+    let folder = TempDir::new().unwrap();
+    let campaign =
+        a_file(&folder, "qos.yaml", &A_CAMPAIGN.replace("file: gold.csv", "group: gold"));
+    let stub = Stub::answering(|_| {
+        let (status, mut problem) = a_refusal("bad-campaign", 422);
+        problem["problems"] = json!([{"path": "settings[0].uri", "line": 6, "what": "is outside the scope", "help": "name a node under ./ConnMO"}]);
+        (status, problem)
+    });
+    let ended = reveille(&["campaign", "submit", &campaign, "--dry-run", "--server", &stub.url()]);
+    assert!(ended.is(1), "{ended:?}");
+    assert_eq!(
+        ended.err,
+        format!(
+            "{campaign}:6: settings[0].uri: is outside the scope; name a node under ./ConnMO\n"
+        )
+    );
+    assert_eq!(stub.lines(), ["POST /v1/campaigns?dry_run=true"]);
+}
+
+#[test]
+fn a_busy_server_is_asked_again_while_a_file_is_streamed() {
+    let folder = TempDir::new().unwrap();
+    let file = a_file(&folder, "fleet.csv", "device\nIMEI:1\n");
+    let asked = Mutex::new(0);
+    let stub = Stub::answering(move |_| {
+        let mut asked = asked.lock().unwrap();
+        *asked += 1;
+        if *asked == 1 { a_refusal("store-away", 503) } else { (200, json!({"imported": 1})) }
+    });
+    let ended = reveille(&["device", "import", &file, "--server", &stub.url()]);
+    assert!(ended.is(0), "{ended:?}");
+    assert_eq!(stub.lines().len(), 2);
+}
