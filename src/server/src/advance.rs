@@ -28,6 +28,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) scope: &'a Scope,
     /// Whether nobody can listen; secrets wait for that (D11).
     pub(crate) confidential: bool,
+    /// Values read in earlier sessions, where a campaign looks at them.
+    pub(crate) settings: BTreeMap<String, String>,
 }
 
 impl Desk<'_> {
@@ -38,19 +40,19 @@ impl Desk<'_> {
             return None;
         }
         let campaign = &live.campaign;
-        if campaign.has_secrets() && !self.confidential {
+        if live.has_secrets && !self.confidential {
             return None;
         }
         let job = JobRef { seq: active.seq, run: active.run };
-        let skip = match campaign.part_for(fields) {
-            campaign::Part::Skip(reason) => Some(reason.to_owned()),
-            campaign::Part::Settings(_) => None,
+        let (keep, skip) = match campaign.part_for(fields) {
+            campaign::Part::Skip(reason) => (Vec::new(), Some(reason)),
+            campaign::Part::Settings(settings) => (campaign::reads_of(settings), None),
         };
         Some(Plan {
             job,
             query: Vec::new(),
             // A job whose writes may have been lost on the way must look before it writes again.
-            conditional: campaign.conditional() || active.job.must_reread(),
+            conditional: campaign.apply() == document::Apply::Conditional || active.job.must_reread(),
             atomic: match campaign.atomic() {
                 document::Atomic::Never => session::Atomic::Never,
                 document::Atomic::WhenSupported => session::Atomic::WhenSupported,
@@ -61,7 +63,7 @@ impl Desk<'_> {
                 document::Prove::ReadBack => session::Prove::ReadBack,
             },
             ask: campaign.confirm().map(|confirm| Question { text: confirm.ask.clone(), wait_seconds: seconds(confirm.wait) }),
-            keep: campaign.reads_needed().to_vec(),
+            keep,
             skip,
         })
     }
@@ -69,18 +71,18 @@ impl Desk<'_> {
     /// Fills in a setting and checks, for the second time, that the authority may do this (R8, R9).
     fn render(&self, setting: &campaign::Setting, fields: &Fields, read: &Reads) -> Result<Setting, Unfit> {
         let rendered = setting.render(fields, read).map_err(|error| Unfit::NotApplicable(error.to_string()))?;
-        self.scope.allows(rendered.verb.needs(), &rendered.uri).map_err(|denied| Unfit::Refused {
+        self.scope.allows(rendered.verb, &rendered.uri).map_err(|denied| Unfit::Refused {
             uri: rendered.uri.to_string(),
             why: denied.to_string(),
         })?;
         Ok(Setting {
             verb: match rendered.verb {
-                document::Do::Ensure => session::Verb::Ensure,
-                document::Do::Replace => session::Verb::Replace,
-                document::Do::Add => session::Verb::Add,
-                document::Do::Delete => session::Verb::Delete,
-                document::Do::Read => session::Verb::Read,
-                document::Do::Exec => session::Verb::Exec,
+                campaign::Verb::Ensure => session::Verb::Ensure,
+                campaign::Verb::Replace => session::Verb::Replace,
+                campaign::Verb::Add => session::Verb::Add,
+                campaign::Verb::Delete => session::Verb::Delete,
+                campaign::Verb::Read => session::Verb::Read,
+                campaign::Verb::Exec => session::Verb::Exec,
             },
             uri: rendered.uri,
             format: rendered.format,
@@ -93,7 +95,7 @@ impl Desk<'_> {
 
 impl session::Work for Desk<'_> {
     fn plans(&self, facts: &Facts) -> Vec<Plan> {
-        let fields = fields(self.id, self.device, Some(facts), BTreeMap::new());
+        let fields = fields(self.id, self.device, Some(facts), self.settings.clone());
         let mut jobs: Vec<&ActiveJob> = self.device.jobs.iter().collect();
         jobs.sort_by_key(|job| (job.lane, job.seq));
         jobs.into_iter().filter_map(|job| self.plan(job, &fields)).collect()
@@ -104,9 +106,9 @@ impl session::Work for Desk<'_> {
             return Err(Unfit::Gone);
         }
         let live = self.live.get(job.seq).ok_or(Unfit::Gone)?;
-        let fields = fields(self.id, self.device, Some(facts), BTreeMap::new());
+        let fields = fields(self.id, self.device, Some(facts), self.settings.clone());
         match live.campaign.part_for(&fields) {
-            campaign::Part::Skip(reason) => Err(Unfit::NotApplicable(reason.to_owned())),
+            campaign::Part::Skip(reason) => Err(Unfit::NotApplicable(reason)),
             campaign::Part::Settings(settings) => settings.iter().map(|setting| self.render(setting, &fields, read)).collect(),
         }
     }
@@ -226,7 +228,7 @@ impl Settlement<'_> {
             messages: row.messages,
             octets_in: row.octets_in,
             octets_out: row.octets_out,
-            end: end.name().to_owned(),
+            end: ending(end).to_owned(),
             jobs: row.ended.clone(),
         };
         turn.record(self.history.take().unwrap_or_default(), record, self.config.retention.history);
@@ -268,6 +270,16 @@ fn detail(outcome: &session::Outcome) -> Option<Detail> {
         | session::Outcome::Superseded => return None,
     };
     Some(detail)
+}
+
+/// Why a session ended, in a word.
+fn ending(end: session::End) -> &'static str {
+    match end {
+        session::End::Complete => "complete",
+        session::End::Aborted => "aborted",
+        session::End::GaveUp => "gave_up",
+        session::End::RenderingChanged => "rendering_changed",
+    }
 }
 
 /// The first 120 characters.

@@ -8,7 +8,7 @@ use crate::{
     },
     engine::Engine,
     rows::{Device, DeviceId, RowError, Stored},
-    store::{Cursor, EventId, Shard, StoreError, Table, change::MOST_CHANGES},
+    store::{Cursor, Shard, StoreError, Table, change::MOST_CHANGES},
     turn::Turn,
     update::{self, UpdateError},
 };
@@ -53,7 +53,7 @@ async fn judge(engine: &Engine, live: &LiveCampaign) -> Result<(), JudgeError> {
     }
     // Enrolment before the counters: a sum taken while devices still come could balance by chance.
     let enrolment = update::load::<EnrolmentRow>(engine.store(), live.id.shard(), &live.id.enrolment_key()).await?;
-    let enrolment_complete = enrolment.is_some_and(|(row, _)| row.complete(live.campaign.has_file()));
+    let enrolment_complete = enrolment.is_some_and(|(row, _)| row.complete(live.campaign.devices().file.is_some()));
     let progress = progress(engine, live.seq).await?;
     let now = engine.store.now().await?;
     let facts = Facts {

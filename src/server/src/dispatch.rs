@@ -10,7 +10,7 @@ use crate::{
     engine::Engine,
     notify::udp::{self, UdpRoute},
     rows::{Detail, Device, DeviceId, Stored},
-    store::{Claimed, QueueName, Shard, Table, Verdict, change::MOST_CHANGES},
+    store::{Claimed, Shard, Table, Verdict, change::MOST_CHANGES},
     turn::{self, Turn},
 };
 use campaign::{
@@ -128,12 +128,13 @@ async fn round(
     let mut campaigns: Vec<_> = live.all().filter(|live| live.state.may_notify() && !live.terms.pull).cloned().collect();
     campaigns.sort_by_key(|live| (live.campaign.lane(), live.seq));
     let mut found = Round::Idle;
-    for (turn, shard) in Shard::all().cycle().skip(*first).take(crate::store::SHARDS.into()).enumerate() {
+    // Each round begins where the last one stopped, so that no shard is always served first.
+    for shard in Shard::all().skip(*first).chain(Shard::all().take(*first)) {
         for live in &campaigns {
             for route in &engine.config.routes {
                 if engine.load.full() {
                     // Whoever is woken now would only wait at the door.
-                    *first = (*first + turn) % usize::from(crate::store::SHARDS);
+                    *first = shard.number().into();
                     return Ok(Round::Limited);
                 }
                 let now = engine.store.now().await?;

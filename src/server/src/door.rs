@@ -16,7 +16,10 @@ use crate::{
 };
 use campaign::time::Instant;
 use session::{Account, Context, News, Opening, Place, Step};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+};
 use subtle::ConstantTimeEq;
 use wire::{MediaType, digest::Nonce, message::Message};
 
@@ -207,20 +210,45 @@ struct Attempt<'a> {
     values: Option<Row>,
 }
 
+/// What is to be done about a message.
+enum Decision {
+    /// It was answered before.
+    Repeat,
+    /// Nothing is to be stored.
+    Answer(Answer),
+    /// To be stored, then answered.
+    Conclude(Box<Turn>, Box<SessionRow>, Box<Step>),
+}
+
 impl Attempt<'_> {
     /// The answer; `None` when the rows changed meanwhile.
     async fn run(&self, device: Device, revision: u64, stored: Option<(SessionRow, u64)>) -> Result<Option<Answer>, DoorError> {
+        let live = self.engine.live.snapshot();
+        match self.decide(device, revision, stored, &live)? {
+            Decision::Repeat => self.repeat().await.map(Some),
+            Decision::Answer(answer) => Ok(Some(answer)),
+            Decision::Conclude(turn, row, step) => self.conclude(*turn, *row, *step, &live).await,
+        }
+    }
+
+    /// What is to be done about the message. Nothing is read or written here.
+    fn decide(
+        &self,
+        device: Device,
+        revision: u64,
+        stored: Option<(SessionRow, u64)>,
+        live: &Snapshot,
+    ) -> Result<Decision, DoorError> {
         let (engine, request, message) = (self.engine, self.request, self.request.message);
         let current = stored.as_ref().filter(|(row, _)| *row.session.id() == message.header.session_id);
         let goes_on = match current.map(|(row, _)| row.session.place(message, &request.body_digest)) {
-            Some(Place::Repeat) => return self.repeat().await.map(Some),
-            Some(Place::Stale) => return Ok(Some(Answer::Stale)),
+            Some(Place::Repeat) => return Ok(Decision::Repeat),
+            Some(Place::Stale) => return Ok(Decision::Answer(Answer::Stale)),
             Some(Place::Next { .. } | Place::AgainAfterRefusal) => true,
             Some(Place::Restart) | None => false,
         };
         let mut turn = Turn::new(self.id.clone(), device, revision, self.now);
-        let live = engine.live.snapshot();
-        turn.stop(&live);
+        turn.stop(live);
 
         let account = account::account(&engine.vault, self.id, &turn.device)?;
         let challenges =
@@ -238,11 +266,12 @@ impl Attempt<'_> {
         // Work sees the device as it was before this message: what the message teaches comes with its facts.
         let device = turn.device.clone();
         let desk = Desk {
-            live: &live,
+            live,
             id: self.id,
             device: &device,
             scope: &request.authority.scope,
             confidential: request.confidential,
+            settings: self.settings(&device, live)?,
         };
         let context = proof.context(engine, request, &next_nonce, Some(&resp_uri), &desk);
 
@@ -252,7 +281,7 @@ impl Attempt<'_> {
                 (row.session.clone().receive(message, &context), row)
             }
             stored => match session::open(message, &context) {
-                Opening::Refused { reply } => return refused(engine, request, &reply).map(Some),
+                Opening::Refused { reply } => return refused(engine, request, &reply).map(Decision::Answer),
                 Opening::Opened(step) => {
                     turn.guard_session(stored.map(|(_, revision)| revision));
                     let row = SessionRow::new(step.session.clone(), token, self.now);
@@ -261,12 +290,19 @@ impl Attempt<'_> {
             },
         };
         if step.news.contains(&News::Refused) {
-            return refused(engine, request, &step.reply).map(Some);
+            return refused(engine, request, &step.reply).map(Decision::Answer);
         }
         if goes_on && message.header.cred.is_some() {
             turn.device.issued_used = true;
         }
-        self.conclude(turn, row, step, &live).await
+        Ok(Decision::Conclude(Box::new(turn), Box::new(row), Box::new(step)))
+    }
+
+    /// Values read in earlier sessions, if one of the device's campaigns looks at them.
+    fn settings(&self, device: &Device, live: &Snapshot) -> Result<BTreeMap<String, String>, DoorError> {
+        let wanted = device.jobs.iter().any(|job| live.get(job.seq).is_some_and(|live| live.looks_at_settings));
+        let values = if wanted { read::<ValuesRow>(self.values.as_ref())? } else { None };
+        Ok(values.map(ValuesRow::into_settings).unwrap_or_default())
     }
 
     /// Stores what the message led to, then answers.

@@ -80,14 +80,14 @@ async fn advance_enrolment(engine: &Engine, live: &LiveCampaign) -> Result<(), E
     let (shard, key) = (live.id.shard(), live.id.enrolment_key());
     let Some((row, _)) = update::load::<EnrolmentRow>(engine.store(), shard, &key).await? else { return Ok(()) };
     if !row.list_done {
-        let tally = enrol_names(engine, live, live.campaign.list()).await?;
+        let tally = enrol_names(engine, live, &live.campaign.devices().list).await?;
         if tally.later == 0 {
             mark(engine, live, |row| row.list_done = true).await?;
         }
     }
     let Scan::At { shard: at, mut cursor } = row.scan else { return Ok(()) };
     for place in at..SHARDS {
-        let scanned = Shard::all().nth(place.into()).unwrap_or_default();
+        let scanned = Shard::from(u8::try_from(place).unwrap_or(u8::MAX));
         loop {
             if engine.stop.is_cancelled() {
                 return Ok(());
@@ -131,7 +131,7 @@ async fn enrol_rows(engine: &Engine, live: &LiveCampaign, shard: Shard, rows: Ve
     for (key, row) in rows {
         let Some(id) = DeviceId::from_root(&key.id).filter(|id| id.authority == live.id.authority) else { continue };
         let device = Device::from_octets(&row.bytes)?;
-        let settings = if live.campaign.looks_at_settings() { settings(engine, shard, &id).await? } else { BTreeMap::new() };
+        let settings = if live.looks_at_settings { settings(engine, shard, &id).await? } else { BTreeMap::new() };
         match live.campaign.wants(&advance::fields(&id, &device, None, settings)) {
             Ok(true) => wanted.push(id),
             Ok(false) => {}
@@ -146,7 +146,7 @@ async fn enrol_rows(engine: &Engine, live: &LiveCampaign, shard: Shard, rows: Ve
 
 async fn settings(engine: &Engine, shard: Shard, id: &DeviceId) -> Result<BTreeMap<String, String>, EnrolError> {
     let values = update::load::<ValuesRow>(engine.store(), shard, &id.key(Table::Values)).await?;
-    Ok(values.map(|(row, _)| row.values.into_iter().map(|(uri, (value, _))| (uri, value)).collect()).unwrap_or_default())
+    Ok(values.map(|(row, _)| row.into_settings()).unwrap_or_default())
 }
 
 /// Enrols devices by name: ids of devices, `msisdn:…` or `imsi:…`.

@@ -1,10 +1,32 @@
 //! Everything of Reveille that touches the world: the store, the network, the clock, and the loops between them.
+//!
+//! A job's way through here: [`campaigns`] accepts the campaign, `enroll` puts jobs into devices' rows, `dispatch`
+//! claims them and notifies, [`http`] takes the device's messages to the `door`, `advance` is where a conversation meets
+//! the campaign, `deadlines` notices silence, and the `controller` ends what is done. `turn` is what they all write with.
+
+pub mod campaigns;
 pub mod clock;
 pub mod config;
+pub mod engine;
+pub mod events;
+pub mod http;
 pub mod registry;
 pub mod rows;
 pub mod security;
 pub mod store;
 
+mod account;
+mod advance;
+mod controller;
+mod deadlines;
+mod dispatch;
+mod door;
+mod enroll;
 mod notify;
+mod run;
+mod trim;
+mod turn;
 mod update;
+
+pub use door::Load;
+pub use run::{Running, start};

@@ -331,6 +331,11 @@ impl ValuesRow {
         }
     }
 
+    /// The values alone, as expressions see them.
+    pub fn into_settings(self) -> BTreeMap<String, String> {
+        self.values.into_iter().map(|(uri, (value, _))| (uri, value)).collect()
+    }
+
     fn octets(&self) -> usize {
         self.values.iter().map(|(uri, (value, _))| uri.len() + value.len() + 10).sum()
     }

@@ -63,7 +63,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     tasks.spawn(serve(devices, http::dm::router(Arc::clone(&engine)), bounds, engine.stop.clone()));
     let door = &engine.config.http.admin;
     let bounds = Bounds { connections: door.max_connections, header_wait: door.header_wait, grace: door.grace };
-    tasks.spawn(serve(admin, http::admin::router(Arc::clone(&engine)), bounds, engine.stop.clone()));
+    //ADMIN tasks.spawn(serve(admin, http::admin::router(Arc::clone(&engine)), bounds, engine.stop.clone()));
     tracing::info!(devices = %devices_at, admin = %admin_at, "ready");
     Ok(Running { engine, devices: devices_at, admin: admin_at, tasks })
 }
@@ -104,8 +104,8 @@ fn told(config: &mut Config, at: SocketAddr) {
 fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     match &config.store {
         config::Store::Embedded { path, cache } => {
-            let settings = EmbeddedConfig { cache_octets: *cache as u64, ..EmbeddedConfig::default() };
-            let store = Embedded::open(path, settings).with_context(|| format!("the store in {}", path.display()))?;
+            let settings = EmbeddedConfig { cache_octets: *cache as u64, ..EmbeddedConfig::new(path) };
+            let store = Embedded::open(&settings).with_context(|| format!("the store in {}", path.display()))?;
             Ok(Arc::new(store))
         }
         config::Store::Redis { .. } => {

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use campaign::{
     Campaign,
     control::CampaignState,
+    document::{Declared, Document, Then},
     job::Terms,
     retry::Retry,
     time::Instant,
@@ -38,6 +39,10 @@ pub(crate) struct LiveCampaign {
     pub(crate) campaign: Arc<Campaign>,
     pub(crate) state: CampaignState,
     pub(crate) terms: Terms,
+    /// It carries a secret: its jobs wait for a session that nobody can listen to (D11).
+    pub(crate) has_secrets: bool,
+    /// It looks at values read in earlier sessions.
+    pub(crate) looks_at_settings: bool,
     /// The revision of the row that this was made from.
     revision: u64,
 }
@@ -126,17 +131,22 @@ impl LiveCampaign {
         let campaign = match old {
             Some(old) => Arc::clone(&old.campaign),
             None => {
-                let text = row.text(vault, &id).map_err(|error| error.to_string())?;
-                Arc::new(Campaign::from_stored(&text).map_err(|error| error.to_string())?)
+                Arc::new(row.campaign(vault, &id).map_err(|error| error.to_string())?)
             }
         };
-        let terms = Terms {
-            retry: Retry { attempts: campaign.attempts(), base: config.dispatch.retry_base, cap: config.dispatch.retry_cap },
-            answer_within: campaign.answer_within(),
-            pull: campaign.pull(),
-        };
-        Ok(Self { seq: row.seq, id, campaign, state: row.state, terms, revision })
+        let terms = campaign.terms();
+        let retry = Retry { base: config.dispatch.retry_base, cap: config.dispatch.retry_cap, ..terms.retry };
+        let terms = Terms { retry, ..terms };
+        let has_secrets = has_secrets(campaign.document());
+        let looks_at_settings = !campaign.settings_needed().is_empty();
+        Ok(Self { seq: row.seq, id, campaign, state: row.state, terms, has_secrets, looks_at_settings, revision })
     }
+}
+
+fn has_secrets(document: &Document) -> bool {
+    let secret = |settings: &[Declared]| settings.iter().any(|setting| setting.secret);
+    secret(&document.settings)
+        || document.variants.iter().any(|variant| matches!(&variant.then, Then::Settings(settings) if secret(settings)))
 }
 
 /// Takes a campaign out of the directory.

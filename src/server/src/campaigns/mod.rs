@@ -48,7 +48,7 @@ pub enum Error {
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
-    Text(#[from] rows::TextError),
+    Document(#[from] rows::DocumentError),
     #[error("devices could not be enrolled")]
     Enrol(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -4,12 +4,12 @@ use super::{
     Error,
     rows::{CampaignId, CampaignRow},
     submit::not_found,
-    view::{read_cursor, write_cursor},
+    view::{read_cursor, shard_at, write_cursor},
 };
 use crate::{
     engine::Engine,
     rows::{DeviceId, ResultRow, Stored, read_result_key},
-    store::{Cursor, SHARDS, Shard, Table},
+    store::{Cursor, SHARDS, Table},
     update,
 };
 
@@ -31,7 +31,7 @@ pub async fn results(
     let mut results = Vec::new();
     let mut looked_at = 0;
     while shard < SHARDS && results.len() < limit && looked_at < LOOKED_AT {
-        let at = Shard::at(shard);
+        let at = shard_at(shard);
         let page = engine.store.scan(at, Table::Result, within.take().map(Cursor), limit - results.len()).await?;
         looked_at += page.rows.len();
         for (key, row) in page.rows {

@@ -5,7 +5,7 @@ use crate::{
     security::vault::{Binding, Purpose, SealError, Vault},
     store::{Key, Shard, Table},
 };
-use campaign::{control::CampaignState, time::Instant};
+use campaign::{Campaign, StoredError, control::CampaignState, time::Instant};
 use serde::{Deserialize, Serialize};
 
 /// Which campaign: its id within its authority.
@@ -48,7 +48,7 @@ pub struct CampaignRow {
     /// Given at acceptance, unique in the deployment, growing.
     pub seq: u64,
     /// The document, as submitted; sealed, because settings may be secret.
-    pub text: Sealed,
+    pub document: Sealed,
     pub state: CampaignState,
     pub submitted: Instant,
     /// When the state last changed.
@@ -59,21 +59,21 @@ impl Stored for CampaignRow {}
 
 /// Why a stored document cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub enum TextError {
+pub enum DocumentError {
     #[error(transparent)]
     Seal(#[from] SealError),
-    #[error("a stored campaign is not text")]
-    Text(#[source] std::string::FromUtf8Error),
+    #[error(transparent)]
+    Stored(#[from] StoredError),
 }
 
 impl CampaignRow {
-    pub(crate) fn seal(vault: &Vault, id: &CampaignId, text: &str) -> Result<Sealed, SealError> {
-        vault.seal(&id.binding(), text.as_bytes())
+    pub(crate) fn seal(vault: &Vault, id: &CampaignId, campaign: &Campaign) -> Result<Sealed, SealError> {
+        vault.seal(&id.binding(), &campaign.to_stored())
     }
 
-    /// The document.
-    pub(crate) fn text(&self, vault: &Vault, id: &CampaignId) -> Result<String, TextError> {
-        String::from_utf8(vault.open(&id.binding(), &self.text)?).map_err(TextError::Text)
+    /// The campaign, compiled.
+    pub(crate) fn campaign(&self, vault: &Vault, id: &CampaignId) -> Result<Campaign, DocumentError> {
+        Ok(Campaign::from_stored(&vault.open(&id.binding(), &self.document)?)?)
     }
 }
 

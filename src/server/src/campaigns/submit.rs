@@ -36,17 +36,22 @@ pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submit
     let stored = update::load::<CampaignRow>(engine.store(), id.shard(), &id.key()).await?;
     if let Some((row, _)) = &stored {
         // The same under the same name: the caller did not hear our first answer, or only the layout changed.
-        let stored = row.text(&engine.vault, &id)?;
-        if Document::parse(&stored).is_ok_and(|stored| stored.same_as(&document)) {
+        if row.campaign(&engine.vault, &id)?.document().same_as(&document) {
             return Ok(Submitted { created: false, view: view::of(engine, &id, row).await? });
         }
         return Err(Error::Different(id.id));
     }
-    let grounds = check::Grounds { scope: &authority.scope, authority: &authority.name, now, attributes: None };
-    let campaign = check::check(document.clone(), &grounds).map_err(Error::Refused)?;
+    let grounds = check::Grounds {
+        scopes: &authority.scope,
+        authority: Some(&authority.name),
+        now,
+        attributes: None,
+        rights: check::Rights::ALL,
+    };
+    let campaign = check::check(document, &grounds).map_err(Error::Refused)?;
     let mut row = CampaignRow {
         seq: 0,
-        text: CampaignRow::seal(&engine.vault, &id, text)?,
+        document: CampaignRow::seal(&engine.vault, &id, &campaign)?,
         state: CampaignState::Enrolling,
         submitted: now,
         changed: now,
@@ -58,7 +63,7 @@ pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submit
     // never be looked after.
     row.seq = enter(engine, &id, now).await?;
     let enrolment = EnrolmentRow {
-        scan: if campaign.searches() { Scan::At { shard: 0, cursor: None } } else { Scan::NotAsked },
+        scan: if campaign.devices().group.is_some() || campaign.devices().where_.is_some() { Scan::At { shard: 0, cursor: None } } else { Scan::NotAsked },
         ..EnrolmentRow::default()
     };
     let change = Change::new()
@@ -70,8 +75,7 @@ pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submit
         // Somebody submitted it at the same moment; what counts is what stands.
         strike(engine.store(), row.seq).await?;
         let (standing, _) = update::load::<CampaignRow>(engine.store(), id.shard(), &id.key()).await?.ok_or_else(|| not_found(&id))?;
-        let stored = standing.text(&engine.vault, &id)?;
-        if !Document::parse(&stored).is_ok_and(|stored| stored.same_as(&document)) {
+        if !standing.campaign(&engine.vault, &id)?.document().same_as(campaign.document()) {
             return Err(Error::Different(id.id));
         }
         return Ok(Submitted { created: false, view: view::of(engine, &id, &standing).await? });
@@ -124,7 +128,7 @@ pub async fn enroll_part(
     if !live.state.may_enrol() {
         return Err(Error::Closed(live.state.name()));
     }
-    if !live.campaign.has_file() {
+    if live.campaign.devices().file.is_none() {
         return Err(Error::NoFile);
     }
     let tally = enroll::enrol_names(engine, &live, &names).await?;

@@ -35,7 +35,7 @@ pub async fn list(engine: &Engine, cursor: Option<&str>, limit: usize) -> Result
     let (mut shard, mut within) = read_cursor(cursor)?;
     let mut campaigns = Vec::new();
     while shard < SHARDS {
-        let at = Shard::at(shard);
+        let at = shard_at(shard);
         let room = limit - campaigns.len();
         let page = engine.store.scan(at, Table::Campaign, within.take().map(Cursor), room).await?;
         for (key, row) in page.rows {
@@ -104,7 +104,7 @@ pub(crate) async fn progress(engine: &Engine, seq: u64) -> Result<Progress, crat
 pub(super) async fn of(engine: &Engine, id: &CampaignId, row: &CampaignRow) -> Result<api::CampaignView, Error> {
     let progress = progress(engine, row.seq).await?;
     // A document of an earlier version may not be readable any more; its report still is.
-    let campaign = row.text(&engine.vault, id).ok().and_then(|text| Campaign::from_stored(&text).ok());
+    let campaign = row.campaign(&engine.vault, id).ok();
     let instant = |instant: Option<campaign::time::Instant>| instant.map(|instant| instant.to_string()).unwrap_or_default();
     Ok(api::CampaignView {
         id: id.id.clone(),
@@ -129,6 +129,11 @@ pub(super) async fn of(engine: &Engine, id: &CampaignId, row: &CampaignRow) -> R
             outcomes: progress.outcomes().map(|(outcome, count)| (outcome.name().to_owned(), count)).collect(),
         },
     })
+}
+
+/// The shard of that number; the last for numbers beyond it, which no cursor gives.
+pub(super) fn shard_at(number: u16) -> Shard {
+    Shard::from(u8::try_from(number).unwrap_or(u8::MAX))
 }
 
 /// `shard` or `shard-hex`, where hex is a cursor within the shard.

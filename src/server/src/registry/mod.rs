@@ -18,7 +18,10 @@ pub mod view;
 
 use crate::{rows::RowError, security::vault::SealError, store::StoreError, update::UpdateError};
 
-pub use import::{Import, import};
+#[cfg(test)]
+mod tests;
+
+pub use import::{Import, ImportError, import};
 pub use lookup::resolve;
 pub use view::{list, view};
 

@@ -128,7 +128,7 @@ impl<'a> Group<'a> {
             self.written.insert((space, key), None);
         }
         for put in change.puts {
-            self.put(change.shard, put);
+            self.put(put);
         }
         for (key, by) in change.adds {
             self.add(key, by)?;
@@ -207,11 +207,11 @@ impl<'a> Group<'a> {
         })
     }
 
-    fn put(&mut self, shard: Shard, put: Putting) {
+    fn put(&mut self, put: Putting) {
         let revision = self.next();
         let expires = put.keep.map_or(0, |keep| self.now.saturating_add(milliseconds(keep)).max(1));
         if expires != 0 {
-            let note = layout::expiry_key(expires, put.table, shard, &put.key);
+            let note = layout::expiry_key(expires, put.table, &put.key);
             self.written.insert((Space::Expiry, note), Some(UserValue::from(&b""[..])));
         }
         let value = Stored::seal(put.value, revision, expires);
@@ -227,21 +227,18 @@ impl<'a> Group<'a> {
 
     fn move_member(&mut self, shard: Shard, moving: Moving) -> Result<(), StoreError> {
         let Moving { queue, member, to } = moving;
-        let prefix = layout::queue_prefix(shard, &queue);
-        let key = layout::member_key(&prefix, &member);
-        let from =
-            self.get(Space::Member, &key)?.map(|value| layout::number(&value)).transpose()?;
-        if let Some(from) = from {
-            self.written.insert((Space::Due, layout::due_key(&prefix, from, &member)), None);
-        }
-        if let Some(to) = to {
-            self.written.insert(
-                (Space::Due, layout::due_key(&prefix, to, &member)),
-                Some(UserValue::from(&b""[..])),
-            );
-            self.written.insert((Space::Member, key), Some(UserValue::from(to.to_be_bytes())));
-        } else if from.is_some() {
-            self.written.insert((Space::Member, key), None);
+        let key = layout::member_key(shard, &queue, &member);
+        let from = self.get(Space::Member, &key)?.map(|value| layout::number(&value)).transpose()?;
+        if from != to {
+            let prefix = layout::queue_prefix(shard, &queue);
+            if let Some(from) = from {
+                self.written.insert((Space::Due, layout::due_key(&prefix, from, &member)), None);
+            }
+            if let Some(to) = to {
+                let place = layout::due_key(&prefix, to, &member);
+                self.written.insert((Space::Due, place), Some(UserValue::from(&b""[..])));
+            }
+            self.written.insert((Space::Member, key), to.map(|to| UserValue::from(to.to_be_bytes())));
         }
         let moves = self.moves.entry(shard).or_default();
         moves.entry((queue, member)).and_modify(|moved| moved.to = to).or_insert(Move { from, to });
