@@ -8,18 +8,20 @@
 //! | [`ids`], [`status`], [`alert`], [`meta`] | its small vocabulary |
 //! | [`xml`], [`wbxml`] | the two encodings, both directions, bounded |
 //! | [`uri`], [`value`] | addresses in a device's tree; values and their canonical comparison |
-//! | [`digest`] | Basic and MD5 credentials |
-//! | [`notification`], [`wap_push`] | package #0 and the push message that carries it |
+//! | [`digest`], [`hmac`] | Basic and MD5 credentials; digests over whole bodies |
+//! | [`notification`], [`wap_push`], [`sms`] | package #0, the push message that carries it, and its short messages |
 
 pub mod alert;
 mod assemble;
 mod compose;
 pub mod digest;
 mod encoding;
+pub mod hmac;
 pub mod ids;
 pub mod message;
 pub mod meta;
 pub mod notification;
+pub mod sms;
 pub mod status;
 mod tag;
 pub mod uri;

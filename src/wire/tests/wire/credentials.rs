@@ -4,6 +4,7 @@ use crate::vectors::{self, text};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use wire::{
     digest::{self, Credential, Nonce, SecretHash},
+    hmac::{self, Hmac},
     message::{Command, Data},
 };
 
@@ -32,6 +33,9 @@ fn every_digest_is_what_the_vectors_say() {
                 None => vectors::octets(name),
             };
             assert_eq!(STANDARD.encode(digest::mac(&secret, &nonce, &body)), expected, "{id}");
+            let header =
+                format!("{}: {}", hmac::HEADER, Hmac::of(user, &secret, &nonce, &body).value());
+            assert_eq!(header, text(&line, "header"));
         } else if id.contains("basic") {
             let cred = digest::basic_cred(user, password);
             assert_eq!(cred.data, Data::text(text(&line, "cred_data")));
@@ -44,6 +48,23 @@ fn every_digest_is_what_the_vectors_say() {
         checked += 1;
     }
     assert_eq!(checked, 10);
+}
+
+#[test]
+fn the_header_is_read_in_the_spellings_that_clients_use() {
+    let line = vectors::lines("auth/auth.jsonl").pop().unwrap();
+    let secret = SecretHash::of("352099001761481", "Kq7-client-secret");
+    let nonce = Nonce::new(&hex::decode("00112233445566778899aabbccddeeff").unwrap()).unwrap();
+    let body = vectors::hex("syncml/53-hmac-message.ref.hex");
+    let headers = |key: &str| -> Vec<String> { serde_json::from_value(line[key].clone()).unwrap() };
+    for header in headers("accept") {
+        let hmac = Hmac::parse(&header).unwrap();
+        assert_eq!(hmac.user, "352099001761481");
+        assert!(hmac.proves(&secret, &nonce, &body), "{header}");
+    }
+    for header in headers("reject") {
+        assert!(Hmac::parse(&header).is_err(), "{header}");
+    }
 }
 
 #[test]

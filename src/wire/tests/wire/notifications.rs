@@ -5,6 +5,7 @@ use serde_json::Value;
 use wire::{
     digest::{Nonce, SecretHash},
     notification::{Initiator, Notification, NotificationError, UiMode},
+    sms::{self, Reference, Segment},
     wap_push,
 };
 
@@ -86,6 +87,31 @@ fn every_notification_is_accepted_or_refused_as_a_device_must() {
         }
     }
     assert_eq!((accepted, refused), (18, 4));
+}
+
+#[test]
+fn every_push_is_cut_into_short_messages_octet_for_octet() {
+    for line in vectors::lines("notify/notification.jsonl") {
+        let expected: Vec<&str> = line["sms_user_data_hex"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it.as_str().unwrap())
+            .collect();
+        let source = u16::try_from(line["source_port"].as_u64().unwrap()).unwrap();
+        let reference = match text(&line, "id") {
+            "ntf-16-three-segments-16bit" => Reference::Long(0xBEEF),
+            _ => Reference::Short(0x5A),
+        };
+        let cut = sms::segments(&octets(&line, "wsp_push_hex"), source, reference).unwrap();
+        assert_eq!(cut.iter().map(hex::encode).collect::<Vec<_>>(), expected);
+        let joined: Vec<u8> = cut
+            .iter()
+            .flat_map(|segment| Segment::parse(segment).unwrap().payload)
+            .copied()
+            .collect();
+        assert_eq!(joined, octets(&line, "wsp_push_hex"));
+    }
 }
 
 #[test]
