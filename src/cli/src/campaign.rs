@@ -155,13 +155,10 @@ pub(crate) fn run(
     server: &Url,
     console: &mut Console<'_>,
 ) -> anyhow::Result<ExitCode> {
-    if let Command::Check(args) = command {
-        return check::run(&args, console);
-    }
     let server = Server::new(server)?;
     block_on(async {
         match command {
-            Command::Check(_) => unreachable!("it needs no server and ran above"),
+            Command::Check(args) => check::run(&args, console),
             Command::Submit(args) => submit::run(&args, server.patient(), console).await,
             Command::List { limit } => show::list(limit, &server, console).await,
             Command::Show { campaign } => {
