@@ -8,12 +8,12 @@ use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  reveille campaign pause operator/qos-uplift-2026-11 --why \"RV-100 reports failures\""
+    after_help = "Example:\n  reveille campaign pause operator/qos-uplift-2026-11 --why \"RV-100 fails\""
 )]
 pub struct Control {
     campaign: Name,
     /// The reason, kept with the campaign
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, value_name = "REASON", default_value = "")]
     why: String,
 }
 
