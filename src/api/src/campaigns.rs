@@ -124,3 +124,8 @@ pub struct ControlRequest {
     #[serde(default)]
     pub why: String,
 }
+
+impl ControlRequest {
+    /// The longest reason, in octets.
+    pub const LONGEST_WHY: usize = 1024;
+}

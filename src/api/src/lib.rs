@@ -27,6 +27,9 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 /// The most devices one enrolment request may name.
 pub const MOST_NAMES: usize = 1_000;
 
+/// The largest document of a campaign, in octets.
+pub const MOST_CAMPAIGN_OCTETS: usize = 256 * 1024;
+
 /// The largest body of an import request, in octets.
 pub const MOST_IMPORT_OCTETS: usize = 1024 * 1024;
 

@@ -34,6 +34,8 @@ macro_rules! problem_types {
 problem_types! {
     /// A path parameter, a query parameter or a cursor that cannot be read.
     BadRequest = "bad-request", 400, "The request cannot be understood";
+    /// A request that a web page made, or for a host name that is not this machine's.
+    Forbidden = "forbidden", 403, "This request is not taken";
     NoSuchPath = "no-such-path", 404, "There is nothing under this path";
     NoSuchCampaign = "no-such-campaign", 404, "There is no such campaign";
     NoSuchDevice = "no-such-device", 404, "There is no such device";

@@ -1,5 +1,6 @@
 //! The two doors: devices speak OMA DM at one, operators and their programs the admin API at the other.
 
+pub(crate) mod admin;
 mod brake;
 pub(crate) mod dm;
 pub(crate) mod serve;

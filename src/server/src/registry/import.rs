@@ -26,8 +26,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Lines of one batch.
 const MOST_LINES: usize = 4096;
 
-/// Shards worked on side by side.
-const SHARDS_AT_ONCE: usize = 32;
+/// Calls of the store made side by side: enough for it to commit many in one go.
+const AT_ONCE: usize = 64;
 
 /// How often a row is decided anew before its line is given back.
 const TRIES: usize = 8;
@@ -112,6 +112,11 @@ fn line_error(line: u64, fault: Fault) -> LineError {
     LineError { line, key: fault.key, what: fault.what, help: fault.help }
 }
 
+/// Does all of `work`, a bounded part of it at a time, in no order; stops at the first error.
+async fn side_by_side<T, E>(work: Vec<impl Future<Output = Result<T, E>>>) -> Result<Vec<T>, E> {
+    stream::iter(work).buffer_unordered(AT_ONCE).try_collect().await
+}
+
 /// A line that is to be written.
 struct Entry<'a> {
     line: u64,
@@ -172,10 +177,9 @@ impl<'a> Import<'a> {
         for entry in batch.entries {
             by_shard.entry(Shard::of(&entry.record.id.root())).or_default().push(entry);
         }
-        let shards = stream::iter(by_shard).map(|(shard, entries)| self.write_shard(shard, entries, now));
-        let written: Vec<Written> = shards.buffer_unordered(SHARDS_AT_ONCE).try_collect().await?;
+        let shards = by_shard.into_iter().map(|(shard, entries)| self.write_shard(shard, entries, now));
         let mut dropped = Vec::new();
-        for written in written {
+        for written in side_by_side(shards.collect()).await? {
             report.imported += written.imported;
             report.unchanged += written.unchanged;
             dropped.extend(written.dropped);
@@ -189,15 +193,12 @@ impl<'a> Import<'a> {
 
     /// Writes the look-up rows of all numbers of a batch; answers the devices that had one of them before.
     async fn take_numbers(&self, entries: &[Entry<'_>], now: Instant) -> Result<Vec<(DeviceId, Number)>, RegistryError> {
-        let numbers = entries.iter().flat_map(|entry| {
+        let mut work = Vec::new();
+        for entry in entries {
             let as_of = entry.record.as_of.unwrap_or(now);
-            entry.record.numbers().map(move |number| (&entry.record.id, number, as_of))
-        });
-        let taken = stream::iter(numbers.collect::<Vec<_>>())
-            .map(|(id, number, as_of)| self.take_number(id, number, as_of))
-            .buffer_unordered(4 * SHARDS_AT_ONCE)
-            .try_filter_map(|taken| std::future::ready(Ok(taken)));
-        taken.try_collect().await
+            work.extend(entry.record.numbers().map(|number| self.take_number(&entry.record.id, number, as_of)));
+        }
+        Ok(side_by_side(work).await?.into_iter().flatten().collect())
     }
 
     async fn take_number(
@@ -300,10 +301,9 @@ impl<'a> Import<'a> {
     ///
     /// Nobody is misled while this is not done, or when it never is: a look-up is verified where it leads.
     async fn tidy(&self, taken: Vec<(DeviceId, Number)>, dropped: Vec<(DeviceId, Number)>) -> Result<(), RegistryError> {
-        let former = stream::iter(taken).map(|(id, number)| self.forget_number(id, number));
-        former.buffer_unordered(SHARDS_AT_ONCE).try_collect::<()>().await?;
-        let stale = stream::iter(dropped).map(|(id, number)| self.forget_lookup(id, number));
-        stale.buffer_unordered(SHARDS_AT_ONCE).try_collect().await
+        side_by_side(taken.into_iter().map(|(id, number)| self.forget_number(id, number)).collect()).await?;
+        side_by_side(dropped.into_iter().map(|(id, number)| self.forget_lookup(id, number)).collect()).await?;
+        Ok(())
     }
 
     /// A device whose number is another's now loses it, if that other has it indeed.

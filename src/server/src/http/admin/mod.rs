@@ -1,0 +1,123 @@
+//! The operators' door: the admin API over HTTP.
+//!
+//! | module | about |
+//! | --- | --- |
+//! | [`campaigns`] | submit, enrol, look, control |
+//! | [`devices`] | import, list, show |
+//! | [`health`] | whether the process lives, and whether it can work |
+//! | [`extract`] | paths, queries and bodies, judged before anything is done |
+//! | [`problem`] | every refusal as a problem document |
+//!
+//! There are no tokens yet, so the configuration lets this door listen on loopback alone. A browser on the same machine
+//! is a stranger all the same: see [`from_a_web_page`].
+
+mod campaigns;
+mod devices;
+mod extract;
+mod health;
+mod problem;
+
+use crate::engine::Engine;
+use api::ProblemType;
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderMap, Method, Uri, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use problem::Refusal;
+use std::{net::IpAddr, sync::Arc};
+
+/// The routes of the operators' listener.
+pub(crate) fn router(engine: Arc<Engine>) -> Router {
+    let document = DefaultBodyLimit::max(api::MOST_CAMPAIGN_OCTETS);
+    Router::new()
+        .route("/v1/campaigns", get(campaigns::list).post(campaigns::submit).layer(document))
+        .route("/v1/campaigns/{authority}/{id}", get(campaigns::show))
+        .route("/v1/campaigns/{authority}/{id}/devices", post(campaigns::enroll))
+        .route("/v1/campaigns/{authority}/{id}/results", get(campaigns::results))
+        .route("/v1/campaigns/{authority}/{id}/{verb}", post(campaigns::control))
+        .route("/v1/devices", get(devices::list))
+        .route("/v1/devices/import", post(devices::import))
+        .route("/v1/devices/{authority}/{name}", get(devices::show))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(api::MOST_IMPORT_OCTETS))
+        .layer(middleware::from_fn_with_state(Arc::clone(&engine), bounded))
+        .layer(middleware::from_fn(guarded))
+        .with_state(engine)
+}
+
+async fn no_such_path(uri: Uri) -> Refusal {
+    Refusal::new(ProblemType::NoSuchPath, format!("nothing is at `{}`", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Refusal {
+    Refusal::new(ProblemType::WrongMethod, format!("`{}` does not take {method}", uri.path()))
+}
+
+/// Ends a request that takes too long, whatever it waits for: its own body or the store.
+async fn bounded(State(engine): State<Arc<Engine>>, request: Request, next: Next) -> Response {
+    let limit = engine.config().http.admin.timeout;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_elapsed) => {
+            let detail = format!("not done within {limit:?}; what was begun may be in: look before repeating");
+            Refusal::new(ProblemType::TimedOut, detail).into_response()
+        }
+    }
+}
+
+/// Turns away what a web page made a browser send.
+async fn guarded(request: Request, next: Next) -> Response {
+    if from_a_web_page(request.headers()) {
+        let detail = "this door is for programs; requests of web pages, and for other host names, are not taken";
+        return Refusal::new(ProblemType::Forbidden, detail).into_response();
+    }
+    next.run(request).await
+}
+
+/// Whether a page in a browser is behind a request: it says so by `Origin`, or it reached loopback under a name of its
+/// own (DNS rebinding). Without this, any page that an operator looks at could command the fleet.
+fn from_a_web_page(headers: &HeaderMap) -> bool {
+    if headers.contains_key(header::ORIGIN) {
+        return true;
+    }
+    let Some(host) = headers.get(header::HOST) else { return false };
+    !host.to_str().is_ok_and(is_local_name)
+}
+
+fn is_local_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|octet| octet.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_web_page_is_known_by_its_origin_or_by_a_foreign_host() {
+        let with = |name: header::HeaderName, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            from_a_web_page(&headers)
+        };
+        assert!(with(header::ORIGIN, "https://evil.example"));
+        assert!(with(header::ORIGIN, "null"));
+        for foreign in ["evil.example", "evil.example:8081", "localhost.evil.example:8081", ""] {
+            assert!(with(header::HOST, foreign), "{foreign}");
+        }
+        for local in ["127.0.0.1:8081", "localhost:8081", "LOCALHOST", "[::1]:8081", "127.0.0.1"] {
+            assert!(!with(header::HOST, local), "{local}");
+        }
+    }
+}
