@@ -6,8 +6,8 @@
 use crate::input::{Line, Lines};
 use api::LineError;
 
-/// The longest name that is sent, in octets: no device id, number or URN of the field comes near it.
-const LONGEST: usize = 255;
+/// The longest name that the server takes, in octets: one longer would have its whole part refused.
+const LONGEST: usize = 128;
 
 /// How the names stand in the lines.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ fn name_in(text: &str, shape: &Shape, number: u64) -> Named {
     match name.len() {
         0 => Err(bad(number, "names no device", "")),
         length if length > LONGEST => {
-            Err(bad(number, "names a device of more than 255 octets", ""))
+            Err(bad(number, "names a device of more than 128 octets", ""))
         }
         _ if name.chars().any(char::is_control) => {
             Err(bad(number, "names a device with a control character", ""))

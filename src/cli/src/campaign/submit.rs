@@ -77,6 +77,8 @@ pub(super) async fn run(
     }
     let campaign = Full::of(&view);
     let enrolment = match devices {
+        // Its devices are what they are: nothing of the file can still be missing, or be added.
+        Some(_) if matches!(view.state.as_str(), "ending" | "ended") => Enrolment::default(),
         Some((path, lines, length)) => {
             let bar = bar(length, console);
             let enrolment = enrol(&campaign, Names::new(lines), &bar, &server, console).await;

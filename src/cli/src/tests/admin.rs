@@ -338,3 +338,14 @@ fn a_busy_server_is_asked_again_while_a_file_is_streamed() {
     assert!(ended.is(0), "{ended:?}");
     assert_eq!(stub.lines().len(), 2);
 }
+
+#[test]
+fn submitting_a_campaign_that_has_ended_shows_it_and_enrols_nobody() {
+    let folder = TempDir::new().unwrap();
+    let campaign = a_file(&folder, "qos.yaml", A_CAMPAIGN);
+    a_file(&folder, "gold.csv", "device\nIMEI:1\n");
+    let stub = Stub::answering(|_| (200, a_view("ended", 4)));
+    let ended = reveille(&["campaign", "submit", &campaign, "--server", &stub.url()]);
+    assert!(ended.is(0) && ended.err.contains("operator/qos known already, number 7"), "{ended:?}");
+    assert_eq!(stub.lines(), ["POST /v1/campaigns", "GET /v1/campaigns/operator/qos"]);
+}
