@@ -101,8 +101,7 @@ impl Identity {
 
     /// The device of the dialogue that runs through vectors 01 to 06.
     #[cfg(test)]
-    pub(crate) fn of_vectors(mut kind: Kind) -> Self {
-        kind.proves_server = true;
+    pub(crate) fn of_vectors(kind: Kind) -> Self {
         let nonce = |hex: u128| hex.to_be_bytes();
         let mut identity = Self::of(1, 1, &Mix::healthy(), "dm.operator.example");
         "352099001761481".clone_into(&mut identity.user);

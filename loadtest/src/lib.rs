@@ -19,6 +19,8 @@ mod digest;
 pub mod faults;
 pub mod fleet;
 pub mod identity;
+#[cfg(test)]
+mod scripted;
 pub mod tree;
 pub mod verdict;
 
