@@ -68,7 +68,7 @@ impl Script {
         let nonce =
             format!("<NextNonce xmlns=\"syncml:metinf\">{}</NextNonce>", digest::base64(nonce));
         let mut statuses = String::new();
-        self.statuses(
+        Self::statuses(
             &mut statuses,
             request,
             &format!("<Chal>{}</Chal>", md5_meta(&nonce)),
