@@ -8,7 +8,8 @@ use std::{fs, hint::black_box, path::PathBuf};
 use wire::{Encoding, Limits};
 
 fn vector(name: &str) -> Vec<u8> {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "vectors", "syncml", name].iter().collect();
+    let path: PathBuf =
+        [env!("CARGO_MANIFEST_DIR"), "tests", "vectors", "syncml", name].iter().collect();
     fs::read(path).expect("the vectors are beside the source")
 }
 
@@ -33,11 +34,19 @@ fn codec(criterion: &mut Criterion) {
                 events
             });
         });
-        group.bench_function("read/xml", |bencher| bencher.iter(|| Encoding::Xml.read(black_box(&xml), &limits)));
-        group.bench_function("write/xml", |bencher| bencher.iter(|| Encoding::Xml.write(black_box(&message))));
+        group.bench_function("read/xml", |bencher| {
+            bencher.iter(|| Encoding::Xml.read(black_box(&xml), &limits));
+        });
+        group.bench_function("write/xml", |bencher| {
+            bencher.iter(|| Encoding::Xml.write(black_box(&message)));
+        });
         group.throughput(Throughput::Bytes(wbxml.len() as u64));
-        group.bench_function("read/wbxml", |bencher| bencher.iter(|| Encoding::Wbxml.read(black_box(&wbxml), &limits)));
-        group.bench_function("write/wbxml", |bencher| bencher.iter(|| Encoding::Wbxml.write(black_box(&message))));
+        group.bench_function("read/wbxml", |bencher| {
+            bencher.iter(|| Encoding::Wbxml.read(black_box(&wbxml), &limits));
+        });
+        group.bench_function("write/wbxml", |bencher| {
+            bencher.iter(|| Encoding::Wbxml.write(black_box(&message)));
+        });
         group.finish();
     }
 }

@@ -98,15 +98,16 @@ impl<'a> Document<'a> {
     }
 
     fn octet(&mut self) -> Result<u8, ReadError> {
-        let octet = *self.octets.get(self.at).ok_or(ReadError::Truncated)?;
+        let Some(&octet) = self.octets.get(self.at) else { return Err(ReadError::Truncated) };
         self.at += 1;
         Ok(octet)
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], ReadError> {
         let end = self.at.checked_add(length);
-        let taken = end.and_then(|end| self.octets.get(self.at..end));
-        let taken = taken.ok_or(ReadError::Length { at: self.at, octets: length })?;
+        let Some(taken) = end.and_then(|end| self.octets.get(self.at..end)) else {
+            return Err(ReadError::Length { at: self.at, octets: length });
+        };
         self.at += length;
         Ok(taken)
     }
