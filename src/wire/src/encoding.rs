@@ -118,8 +118,6 @@ pub enum ReadError {
     Text { at: usize },
     #[error("the character set is not supported")]
     Charset,
-    #[error("at octet {at}: a namespace prefix that is not declared")]
-    Prefix { at: usize },
     #[error("not WBXML 1.x: the first octet is {0:#04x}")]
     Version(u8),
     #[error("at octet {at}: a number of more than 32 bits")]

@@ -173,6 +173,9 @@ impl<'a> Document<'a> {
         let token = octet & global::TOKEN;
         let name = if token == global::LITERAL {
             let name = self.table_string()?;
+            if name.is_empty() {
+                return Err(ReadError::StringTable { at });
+            }
             Some(Name::Literal(
                 std::str::from_utf8(name).map_err(|_no_text| ReadError::Text { at })?,
             ))
