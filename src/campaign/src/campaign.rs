@@ -18,6 +18,9 @@ use std::time::Duration;
 use wire::meta::Format;
 use wire::uri::LocUri;
 
+#[cfg(test)]
+mod tests;
+
 /// A checked campaign. Immutable and the same for all devices: shared behind an `Arc`.
 #[derive(Debug)]
 pub struct Campaign {

@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 
 mod settings;
 
+#[cfg(test)]
+mod tests;
+
 /// What a document is checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct Grounds<'a> {

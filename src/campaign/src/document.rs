@@ -16,6 +16,9 @@ mod reader;
 mod schema;
 mod tree;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use reader::printable;
 pub use tree::LONGEST;
 

@@ -26,6 +26,9 @@ mod functions;
 mod rules;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 const DEEPEST: u16 = 32;
 const MOST_NODES: usize = 500;
 
@@ -100,15 +103,8 @@ impl Expression {
 
     /// Evaluates it for a made-up device that has everything named, to find what cannot be evaluated for any.
     fn try_out(&self) -> Result<(), ExpressionError> {
-        let named = |names: &mut dyn Iterator<Item = String>| {
-            names.map(|name| (name, "1".to_owned())).collect()
-        };
-        let fields = Fields {
-            attributes: named(&mut self.attributes.iter().cloned()),
-            settings: named(&mut self.settings.iter().map(ToString::to_string)),
-            groups: vec!["1".to_owned()],
-            ..Fields::default()
-        };
+        let settings = self.settings.iter().map(ToString::to_string);
+        let fields = Fields::sample(self.attributes.iter().cloned(), settings);
         self.matches(&fields).map(drop)
     }
 }

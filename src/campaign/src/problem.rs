@@ -30,7 +30,7 @@ impl fmt::Display for Problem {
 pub(crate) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase();
     let near = known.into_iter().map(|name| (distance(&text, name), name)).min()?;
-    let tolerated = 1 + near.1.chars().count() / 4;
+    let tolerated = 1 + near.1.chars().count().saturating_sub(1) / 4;
     (near.0 <= tolerated).then_some(near.1)
 }
 

@@ -6,8 +6,17 @@
 //! point, and all below it.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use wire::uri::{LocUri, Suffix, UriError};
+use wire::uri::{LocUri, Suffix};
+
+mod lax;
+mod pattern;
+
+#[cfg(test)]
+mod tests;
+
+pub use pattern::PatternError;
+
+use pattern::{Match, Name, Pattern};
 
 /// What is to be done to a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -104,7 +113,7 @@ impl Scope {
         let ask = Ask { verb, suffix: uri.suffix(), unknown_is_permitted: false };
         let plain: Vec<_> = uri.segments().map(|segment| Some(segment.into_owned())).collect();
         self.judge(&ask, &plain)?;
-        match lax_reading(&plain)? {
+        match lax::reading(&plain)? {
             Some(lax) => self.judge(&ask, &lax),
             None => Ok(()),
         }
@@ -120,7 +129,7 @@ impl Scope {
     ) -> Result<(), Denied> {
         let ask = Ask { verb, suffix, unknown_is_permitted: true };
         self.judge(&ask, segments)?;
-        match lax_reading(segments)? {
+        match lax::reading(segments)? {
             Some(lax) => self.judge(&ask, &lax),
             None => Ok(()),
         }
@@ -257,158 +266,6 @@ impl Ask<'_> {
     }
 }
 
-/// How a careless device might read an address: decoding until nothing is left to decode, then splitting at slashes of both
-/// kinds. `None` when that is the plain reading.
-fn lax_reading(segments: &[Option<String>]) -> Result<Option<Vec<Option<String>>>, Denied> {
-    let mut lax = Vec::with_capacity(segments.len());
-    for segment in segments {
-        let Some(text) = segment else {
-            lax.push(None);
-            continue;
-        };
-        for part in decoded_wholly(text).split(['/', '\\']) {
-            if part == "." || part == ".." || part.is_empty() {
-                return Err(Denied::Ambiguous);
-            }
-            lax.push(Some(part.to_owned()));
-        }
-    }
-    Ok((lax != segments).then_some(lax))
-}
-
-fn decoded_wholly(text: &str) -> String {
-    let mut text = text.to_owned();
-    // Each round is shorter than the one before, so this ends.
-    while let Some(decoded) = decoded_once(&text) {
-        text = decoded;
-    }
-    text
-}
-
-/// The text with its percent-encoded octets decoded; `None` when there are none.
-fn decoded_once(text: &str) -> Option<String> {
-    let mut octets = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    let mut changed = false;
-    while let Some((first, after)) = rest.split_first() {
-        let escape = (*first == b'%').then(|| after.split_at_checked(2)).flatten();
-        let octet = escape
-            .and_then(|(digits, _)| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        match (octet, escape) {
-            (Some(octet), Some((_, behind))) => {
-                octets.push(octet);
-                rest = behind;
-                changed = true;
-            }
-            _ => {
-                octets.push(*first);
-                rest = after;
-            }
-        }
-    }
-    changed.then(|| String::from_utf8_lossy(&octets).into_owned())
-}
-
-/// An address in which `*` stands for any one segment, and the subtree below it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Pattern {
-    segments: Vec<Name>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Name {
-    Any,
-    Is { exact: String, folded: String },
-}
-
-/// Why a text is no pattern.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PatternError {
-    #[error("`{pattern}`: {source}")]
-    Uri {
-        pattern: String,
-        #[source]
-        source: UriError,
-    },
-    #[error("`{pattern}`: a pattern names a subtree, without a suffix")]
-    Suffix { pattern: String },
-    #[error(
-        "`{pattern}`: `*` stands for one whole segment, and what lies below is covered without it"
-    )]
-    Star { pattern: String },
-}
-
-/// How segments are compared.
-struct Match {
-    fold: bool,
-    /// Whether a segment that is not known counts as equal to a name.
-    unknown_matches: bool,
-}
-
-impl Match {
-    fn folded(unknown_matches: bool) -> Self {
-        Self { fold: true, unknown_matches }
-    }
-}
-
-impl Pattern {
-    fn parse(text: &str) -> Result<Self, PatternError> {
-        let uri = LocUri::parse(text)
-            .map_err(|source| PatternError::Uri { pattern: text.to_owned(), source })?;
-        if uri.suffix().is_some() {
-            return Err(PatternError::Suffix { pattern: text.to_owned() });
-        }
-        let segments = uri.segments().map(|segment| match segment.as_ref() {
-            "*" => Ok(Name::Any),
-            name if name.contains('*') => Err(PatternError::Star { pattern: text.to_owned() }),
-            name => Ok(Name::Is { exact: name.to_owned(), folded: folded(name) }),
-        });
-        Ok(Self { segments: segments.collect::<Result<_, _>>()? })
-    }
-
-    /// Whether the address is the pattern's node or lies below it.
-    fn covers(&self, address: &[Option<String>], how: &Match) -> bool {
-        self.segments.len() <= address.len() && self.agrees(address, how)
-    }
-
-    /// Whether the pattern's node lies below the address.
-    fn lies_below(&self, address: &[Option<String>], how: &Match) -> bool {
-        address.len() < self.segments.len() && self.agrees(address, how)
-    }
-
-    fn agrees(&self, address: &[Option<String>], how: &Match) -> bool {
-        self.segments.iter().zip(address).all(|(name, segment)| match (name, segment) {
-            (Name::Any, _) => true,
-            (Name::Is { .. }, None) => how.unknown_matches,
-            (Name::Is { folded: name, .. }, Some(segment)) if how.fold => *name == folded(segment),
-            (Name::Is { exact, .. }, Some(segment)) => exact == segment,
-        })
-    }
-
-    /// Whether some address lies in both subtrees, case aside: two authorities must not differ by case alone.
-    fn meets(&self, other: &Self) -> bool {
-        self.segments.iter().zip(&other.segments).all(|pair| match pair {
-            (Name::Any, _) | (_, Name::Any) => true,
-            (Name::Is { folded: mine, .. }, Name::Is { folded: other, .. }) => mine == other,
-        })
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(".")?;
-        self.segments.iter().try_for_each(|name| match name {
-            Name::Any => f.write_str("/*"),
-            Name::Is { exact, .. } => write!(f, "/{exact}"),
-        })
-    }
-}
-
 fn inbox() -> Pattern {
-    Pattern { segments: vec![Name::Is { exact: "Inbox".to_owned(), folded: "inbox".to_owned() }] }
-}
-
-/// Case aside. Upper case first, since some letters only meet there (the long s, the Kelvin sign).
-fn folded(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_uppercase().to_lowercase() }
+    Pattern { segments: vec![Name::is("Inbox")] }
 }

@@ -26,6 +26,25 @@ impl Fields {
     pub const TEXTS: [&'static str; 6] =
         ["device", "manufacturer", "model", "firmware", "dm_version", "time_zone"];
 
+    /// A made-up device that has everything named, so that what fails for it fails for all.
+    pub(crate) fn sample(
+        attributes: impl Iterator<Item = String>,
+        settings: impl Iterator<Item = String>,
+    ) -> Self {
+        let one = || "1".to_owned();
+        Self {
+            device: one(),
+            manufacturer: one(),
+            model: one(),
+            firmware: one(),
+            dm_version: one(),
+            time_zone: one(),
+            attributes: attributes.map(|name| (name, one())).collect(),
+            groups: vec![one()],
+            settings: settings.map(|uri| (uri, one())).collect(),
+        }
+    }
+
     /// One of [`Self::TEXTS`]; empty when the device did not say.
     pub fn text(&self, name: &str) -> Option<&str> {
         Some(match name {

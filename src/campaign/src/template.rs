@@ -18,6 +18,9 @@ use wire::uri::LocUri;
 pub(crate) mod address;
 mod uses;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use address::Address;
 pub(crate) use uses::Uses;
 
@@ -72,7 +75,10 @@ impl Sources {
         unknown.sort();
         match unknown.into_iter().next() {
             Some(name) => Err(TemplateError::Variable { name }),
-            None => Ok(Text::Template { name, uses }),
+            None => {
+                try_out(&template, &uses)?;
+                Ok(Text::Template { name, uses })
+            }
         }
     }
 
@@ -126,6 +132,22 @@ impl Text {
     }
 }
 
+/// Fills a template in for a made-up device that has everything named, to find what cannot be filled in for any: a filter that
+/// does not exist, a text taken for a number.
+fn try_out(template: &minijinja::Template<'_, '_>, uses: &Uses) -> Result<(), TemplateError> {
+    let (fields, reads) = uses.sample();
+    match template.render(context(uses, &fields, &reads)) {
+        Err(error) if error.kind() != ErrorKind::UndefinedError => {
+            let what = error.detail().map_or_else(
+                || error.kind().to_string(),
+                |detail| format!("{}: {detail}", error.kind()),
+            );
+            Err(TemplateError::Syntax { what })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What a template names, and nothing more: copying all of a device for one value would cost more than the rendering.
 fn context(uses: &Uses, fields: &Fields, reads: &BTreeMap<String, String>) -> Value {
     let mut root: Vec<(&str, Value)> = Vec::new();
@@ -151,10 +173,10 @@ fn context(uses: &Uses, fields: &Fields, reads: &BTreeMap<String, String>) -> Va
     let read = uses.reads.iter().filter_map(|(name, uri)| {
         found(reads.get(uri.as_str()).map(|value| (name.as_str(), value)))
     });
-    root.push(("attributes", attributes.collect()));
-    root.push(("setting", settings.collect()));
-    root.push(("read", read.collect()));
-    root.into_iter().collect()
+    root.push(("attributes", Value::from_pairs(attributes)));
+    root.push(("setting", Value::from_pairs(settings)));
+    root.push(("read", Value::from_pairs(read)));
+    Value::from_pairs(root)
 }
 
 impl fmt::Debug for Engine {

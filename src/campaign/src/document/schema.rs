@@ -156,18 +156,17 @@ fn device_name(name: &str) -> Result<(), String> {
 }
 
 fn settings(reader: &mut Reader, section: &Section<'_>) -> Vec<Declared> {
-    let list = reader.list(section, "settings", limits::SETTINGS);
-    if Reader::has(section, "settings") && list.is_empty() {
-        let (path, line) = (section.path_of("settings"), None);
-        if !reader.problems.iter().any(|problem| problem.path == path) {
-            reader.problem(
-                &path,
-                line,
-                "is an empty list",
-                "name at least one node, or leave the key out",
-            );
-        }
+    if let Some(Node { line, value: Value::List(list) }) = node_of(section, "settings")
+        && list.is_empty()
+    {
+        reader.problem(
+            &section.path_of("settings"),
+            *line,
+            "is an empty list",
+            "name at least one node, or leave the key out",
+        );
     }
+    let list = reader.list(section, "settings", limits::SETTINGS);
     list.into_iter().filter_map(|(path, node)| setting(reader, path, node)).collect()
 }
 

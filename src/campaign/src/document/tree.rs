@@ -295,7 +295,7 @@ mod tests {
         for (bad, line) in [
             ("", None),
             ("a: 1\n b: 2\n", Some(2)),
-            ("a: [1, 2\n", Some(2)),
+            ("a: [1, 2\n", Some(1)),
             ("a: &x 1\nb: *x\n", Some(1)),
             ("a: !!int 1\n", Some(1)),
             ("%YAML 1.2\n---\na: 1\n", Some(1)),

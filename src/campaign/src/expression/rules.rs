@@ -36,7 +36,7 @@ pub(super) struct Found {
 
 /// Checks a tree and rewrites it to what is evaluated.
 pub(super) fn prepare(tree: &mut IdedExpr) -> Result<Found, ExpressionError> {
-    let mut walk = Walk { found: Found::default(), local: Vec::new(), loops: 0 };
+    let mut walk = Walk { found: Found::default(), local: Vec::new(), loops: 0, nodes: 0 };
     walk.expression(tree)?;
     Ok(walk.found)
 }
@@ -46,10 +46,16 @@ struct Walk {
     /// Names that a loop brought in.
     local: Vec<String>,
     loops: usize,
+    nodes: usize,
 }
 
 impl Walk {
     fn expression(&mut self, node: &mut IdedExpr) -> Result<(), ExpressionError> {
+        // The parser's own limit does not count what it balances, such as a long row of `||`.
+        self.nodes += 1;
+        if self.nodes > super::MOST_NODES {
+            return Err(ExpressionError::Unsupported("an expression has at most 500 parts"));
+        }
         if let Some(map) = map_looked_into(&node.expr) {
             return self.look_up(map, node);
         }

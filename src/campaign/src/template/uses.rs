@@ -98,6 +98,16 @@ impl Uses {
         }
     }
 
+    /// A device that has all of this, and the values just read from it.
+    pub(super) fn sample(&self) -> (Fields, BTreeMap<String, String>) {
+        let texts = |uris: &[(String, LocUri)]| {
+            uris.iter().map(|(_, uri)| uri.to_string()).collect::<Vec<_>>()
+        };
+        let fields =
+            Fields::sample(self.attributes.iter().cloned(), texts(&self.settings).into_iter());
+        (fields, texts(&self.reads).into_iter().map(|uri| (uri, "1".to_owned())).collect())
+    }
+
     /// What of this a device does not have, by its name in documents.
     pub(super) fn missing(
         &self,
