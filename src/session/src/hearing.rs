@@ -229,16 +229,13 @@ impl Exchange<'_> {
             | What::Write { .. } => Note::Seen,
         };
         let secret = match what {
-            What::Compare(slot) => {
+            What::Compare(slot) | What::Proof(slot) => {
                 job.setting(slot).is_none_or(|setting| setting.secret) || note == Note::Masked
             }
             What::Keep(_) => false,
-            What::Fact(_)
-            | What::Ask
-            | What::Block
-            | What::Parent { .. }
-            | What::Write { .. }
-            | What::Proof(_) => true,
+            What::Fact(_) | What::Ask | What::Block | What::Parent { .. } | What::Write { .. } => {
+                true
+            }
         };
         if let Some(text) = text
             && !secret

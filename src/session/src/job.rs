@@ -263,8 +263,11 @@ impl Job {
                 first(&mut self.run.began.writing).then_some(News::WriteSent(job))
             }
             What::Write { slot, .. } => {
-                if let Some((slot, _)) = self.slot_mut(slot) {
+                if let Some((slot, setting)) = self.slot_mut(slot) {
                     slot.tries = slot.tries.saturating_add(1);
+                    let uri = setting.uri.as_str().to_owned();
+                    // What was read before is true no longer.
+                    self.run.reads.retain(|reading| reading.kept || reading.uri != uri);
                 }
                 first(&mut self.run.began.writing).then_some(News::WriteSent(job))
             }
@@ -354,16 +357,16 @@ impl Job {
             uri: setting.uri.as_str().to_owned(),
             status: slot.code(),
         };
+        let was_written = |uri: &str| {
+            self.slots().any(|(_, slot, setting)| slot.tries > 0 && setting.uri.as_str() == uri)
+        };
+        let still_true =
+            self.run.reads.iter().filter(|reading| !reading.kept || !was_written(&reading.uri));
         JobEnd {
             job: self.run.job,
             outcome,
             commands: sent.map(report).take(JobEnd::MOST_COMMANDS).collect(),
-            read: self
-                .run
-                .reads
-                .iter()
-                .map(|reading| (reading.uri.clone(), reading.value.clone()))
-                .collect(),
+            read: still_true.map(|reading| (reading.uri.clone(), reading.value.clone())).collect(),
         }
     }
 }

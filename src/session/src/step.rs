@@ -92,9 +92,9 @@ pub struct JobEnd {
     pub outcome: Outcome,
     /// One for each setting that was sent to the device, at most [`JobEnd::MOST_COMMANDS`] (R6).
     pub commands: Vec<CommandReport>,
-    /// Canonical address and value of what was read, never of secret settings; at most [`JobEnd::MOST_READ`] values and
-    /// [`JobEnd::READ_OCTETS`] octets. Of what an earlier message than the last brought, the oldest
-    /// values that fit into the session.
+    /// Canonical address and value of what was read and, as far as the job knows, is still so: after a write only what
+    /// was read back. Never of secret settings; at most [`JobEnd::MOST_READ`] values and [`JobEnd::READ_OCTETS`] octets,
+    /// and of what came before the last message, the oldest values that fit into a session.
     pub read: Vec<(String, String)>,
 }
 

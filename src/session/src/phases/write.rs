@@ -65,20 +65,27 @@ pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
 
 /// Every command for itself.
 fn settle_each(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
-    let mut failed = None;
-    for &order in orders {
-        let remedy = remedy(job, order);
-        if remedy == Remedy::Fail && failed.is_none() {
-            failed = Some(Outcome::Failed(job.refusal(order)));
-        }
-        apply(job, order, remedy);
+    let remedies: Vec<Remedy> = orders.iter().map(|order| remedy(job, *order)).collect();
+    for (order, remedy) in orders.iter().zip(&remedies) {
+        apply(job, *order, *remedy);
     }
-    failed.or_else(|| exhausted(job, orders)).map_or(Ok(()), Err)
+    let failed = orders.iter().zip(&remedies).find(|(_, remedy)| **remedy == Remedy::Fail);
+    match failed {
+        Some((order, _)) => Err(Outcome::Failed(job.refusal(*order))),
+        None => exhausted(job, orders).map_or(Ok(()), Err),
+    }
 }
 
 /// All or nothing, as far as the device keeps to it: one client runs the commands one by one, sends no status for the
 /// Atomic and undoes nothing, so there the commands' own codes count.
 fn settle_atomic(job: &mut Job, block: Order, writes: &[Order]) -> Result<(), Outcome> {
+    for order in writes {
+        if let What::Write { slot, .. } = order.what
+            && let Some((slot, _)) = job.slot_mut(slot)
+        {
+            slot.heard(order.code());
+        }
+    }
     if let Some(order) =
         writes.iter().find(|order| order.code() == Some(StatusCode::RollBackFailed))
     {
@@ -120,10 +127,10 @@ fn one_by_one(job: &mut Job, writes: &[Order], otherwise: Outcome) -> Result<(),
         Atomic::Required => Err(otherwise),
         Atomic::WhenSupported | Atomic::Never => {
             job.run.atomic = false;
-            for &order in
-                writes.iter().filter(|order| order.code().is_some_and(StatusCode::is_success))
-            {
-                apply(job, order, Remedy::Done);
+            let done =
+                writes.iter().filter(|order| order.code().is_some_and(StatusCode::is_success));
+            for order in done {
+                apply(job, *order, Remedy::Done);
             }
             exhausted(job, writes).map_or(Ok(()), Err)
         }
@@ -132,28 +139,26 @@ fn one_by_one(job: &mut Job, writes: &[Order], otherwise: Outcome) -> Result<(),
 
 /// Everything was undone: what the device said of single commands tells whether another Atomic can do better.
 fn learn_from_failure(job: &mut Job, block: Order, writes: &[Order]) -> Result<(), Outcome> {
-    let mut learnt = false;
-    for &order in writes {
-        let Some(code) = order.code() else { continue };
-        if code.is_success() || matches!(code, StatusCode::NotExecuted | StatusCode::RolledBack) {
-            continue;
-        }
-        let remedy = match remedy(job, order) {
+    let told = writes.iter().filter(|order| order.code().is_some_and(is_cause));
+    let causes: Vec<(Order, Remedy)> = told.map(|order| (*order, remedy(job, *order))).collect();
+    for (order, remedy) in &causes {
+        match remedy {
+            Remedy::Fail => return Err(Outcome::Failed(job.refusal(*order))),
             // Within an Atomic a parent that cannot be added stands in the way; it may well be there.
-            Remedy::Ignore => Remedy::Exists,
-            remedy => remedy,
-        };
-        if remedy == Remedy::Fail {
-            return Err(Outcome::Failed(job.refusal(order)));
+            Remedy::Ignore => apply(job, *order, Remedy::Exists),
+            remedy => apply(job, *order, *remedy),
         }
-        learnt = true;
-        apply(job, order, remedy);
     }
-    if learnt {
-        return exhausted(job, writes).map_or(Ok(()), Err);
+    if causes.is_empty() {
+        let first_undone = writes.first().copied().filter(|_| block.code().is_none());
+        return Err(Outcome::Failed(job.refusal(first_undone.unwrap_or(block))));
     }
-    let first_undone = writes.first().copied().filter(|_| block.code().is_none());
-    Err(Outcome::Failed(job.refusal(first_undone.unwrap_or(block))))
+    exhausted(job, writes).map_or(Ok(()), Err)
+}
+
+/// Whether a status within a failed Atomic may be why it failed, and not what followed from that.
+fn is_cause(code: StatusCode) -> bool {
+    !code.is_success() && !matches!(code, StatusCode::NotExecuted | StatusCode::RolledBack)
 }
 
 /// What follows from the status of one command.

@@ -1,0 +1,74 @@
+//! Whole conversations: transcripts, the wanted reactions to bad messages, and what holds whatever a device says.
+
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad;
+mod bench;
+mod property;
+mod rules;
+mod say;
+mod scene;
+mod transcript;
+
+/// One test for each transcript, and one that none is forgotten.
+macro_rules! transcripts {
+    ($($name:ident,)+) => {
+        $(#[test] fn $name() { transcript::replay(stringify!($name)); })+
+
+        #[test]
+        fn every_transcript_is_replayed() {
+            let mut named = vec![$(concat!(stringify!($name), ".txt").to_owned()),+];
+            named.sort();
+            assert_eq!(transcript::files(), named);
+        }
+    };
+}
+
+transcripts! {
+    a_first_message_without_credentials_is_challenged_and_leaves_nothing,
+    a_stale_nonce_is_challenged_and_then_accepted,
+    a_wrong_password_is_refused_until_the_device_stops,
+    a_basic_account_gets_no_nonce,
+    nothing_to_do_ends_the_session_at_once,
+    nothing_differs_so_nothing_is_written,
+    what_differs_is_written_and_proven,
+    a_missing_node_is_added_with_its_parents,
+    a_device_that_knows_better_is_believed,
+    an_overwrite_asks_for_nothing,
+    a_yes_comes_before_the_write,
+    a_no_leads_to_no_write,
+    silence_is_no_yes,
+    a_device_that_cannot_ask_is_left_alone,
+    a_failed_write_names_the_node,
+    a_broken_read_back_is_found,
+    a_secret_is_never_read_and_never_shown,
+    a_node_that_hides_its_value_is_proven_by_status,
+    an_unanswered_write_is_read_back,
+    an_atomic_holds_together,
+    a_failed_atomic_changes_nothing,
+    an_atomic_learns_what_is_there,
+    an_atomic_without_its_own_status_is_judged_by_its_children,
+    a_device_without_atomic_gets_the_writes_one_by_one,
+    a_job_that_needs_atomic_ends_where_there_is_none,
+    two_jobs_share_a_session,
+    values_read_fill_the_templates,
+    a_changed_rendering_ends_the_session,
+    deleting_what_is_gone_changes_nothing,
+    a_lost_answer_is_asked_for_again,
+    a_restart_begins_anew,
+    a_lost_message_is_a_gap,
+    a_message_without_proof_moves_nothing,
+    wrong_credentials_beside_the_right_token_end_the_session,
+    the_device_accepts_the_server_for_one_message_at_a_time,
+    a_stale_server_nonce_is_tried_once_more,
+    a_device_that_does_not_trust_the_server_is_left,
+    commands_are_spread_over_messages,
+    a_command_too_large_for_the_device_fails_its_job,
+    a_package_in_two_messages_is_collected,
+    a_device_that_aborts_is_left,
+    events_are_published,
+    a_device_that_says_nothing_of_itself_is_asked,
+    client_a_in_xml,
+    client_b_in_xml,
+    a_windows_client_in_xml,
+}

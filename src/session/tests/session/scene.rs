@@ -1,0 +1,138 @@
+//! One device and one server with a session between them: what the server's edge does around the pure session.
+
+use crate::{bench::Bench, rules};
+use session::{Account, AuthKind, Context, JobEnd, News, Opening, Place, Session, Step};
+use sha2::{Digest as _, Sha256};
+use wire::{
+    Encoding, Limits,
+    digest::{Nonce, SecretHash},
+    message::Message,
+};
+
+pub(crate) const USER: &str = "device";
+pub(crate) const PASSWORD: &str = "device-secret";
+pub(crate) const URL: &str = "https://dm.example/dm/operator";
+
+pub(crate) struct Scene {
+    pub(crate) bench: Bench,
+    pub(crate) account: Account,
+    pub(crate) encoding: Encoding,
+    pub(crate) reply_octets: usize,
+    pub(crate) session: Option<Session>,
+    /// The nonces under which the device's digests are tried; those that are issued are added.
+    pub(crate) candidates: Vec<Nonce>,
+    /// Fresh nonces that were offered so far.
+    offered: usize,
+    /// The device's `MaxMsgSize`, as last given.
+    device_takes: Option<usize>,
+    /// What the device was told last, for repeats.
+    answer: Option<Message>,
+}
+
+/// What came of one message.
+pub(crate) enum Came {
+    Reply {
+        reply: Message,
+        ends: Vec<JobEnd>,
+        news: Vec<News>,
+    },
+    /// The stored answer was sent again.
+    Again(Message),
+    /// HTTP 400.
+    BadRequest,
+}
+
+impl Scene {
+    pub(crate) fn new(bench: Bench) -> Self {
+        Self {
+            bench,
+            account: Account {
+                kind: AuthKind::Md5,
+                secret: SecretHash::of(USER, PASSWORD),
+                server: None,
+            },
+            encoding: Encoding::Xml,
+            reply_octets: 16_000,
+            session: None,
+            candidates: vec![nonce("challenge"), nonce("stored")],
+            offered: 0,
+            device_takes: None,
+            answer: None,
+        }
+    }
+
+    /// A message of the device arrives, with the session's token or without.
+    pub(crate) fn receive(&mut self, body: &[u8], proven: bool) -> Came {
+        let message =
+            self.encoding.read(body, &Limits::default()).expect("a transcript holds messages");
+        let body_digest: [u8; 32] = Sha256::digest(body).into();
+        let place = self.session.as_ref().map(|session| session.place(&message, &body_digest));
+        self.offered += 1;
+        let (challenge, next_nonce) =
+            (nonce("challenge"), nonce(&format!("next-{}", self.offered)));
+        let bench = self.bench.clone();
+        let (account, candidates) = (self.account.clone(), self.candidates.clone());
+        let context = Context {
+            server_id: "srv",
+            url: URL,
+            resp_uri: Some("https://dm.example/dm/operator?s=token&v=1"),
+            account: &account,
+            candidates: &candidates,
+            challenge: &challenge,
+            next_nonce: &next_nonce,
+            proven: proven && matches!(place, Some(Place::Next { .. } | Place::AgainAfterRefusal)),
+            body_digest,
+            encoding: self.encoding,
+            reply_octets: self.reply_octets,
+            max_msg_size: 64_000,
+            max_obj_size: 256_000,
+            work: &bench,
+        };
+        let step = match place {
+            Some(Place::Repeat) => {
+                return Came::Again(self.answer.clone().expect("an answer was stored"));
+            }
+            Some(Place::Stale) => return Came::BadRequest,
+            Some(Place::Next { .. } | Place::AgainAfterRefusal) => {
+                let session = self.session.clone().expect("a session has a place for the message");
+                session.receive(&message, &context)
+            }
+            None | Some(Place::Restart) => match session::open(&message, &context) {
+                Opening::Opened(step) => step,
+                Opening::Refused { reply } => {
+                    rules::check(&reply, self.encoding, usize::MAX);
+                    return Came::Reply { reply, ends: Vec::new(), news: Vec::new() };
+                }
+            },
+        };
+        self.store(step, &message)
+    }
+
+    fn store(&mut self, step: Step, message: &Message) -> Came {
+        let Step { session, reply, ends, news } = step;
+        if news.contains(&News::Refused) {
+            assert_eq!(Some(&session), self.session.as_ref(), "a refused message moves nothing");
+            assert!(ends.is_empty() && news.len() == 1);
+            rules::check(&reply, self.encoding, usize::MAX);
+            return Came::Reply { reply, ends, news };
+        }
+        if let Some(octets) = message.header.meta.max_msg_size {
+            self.device_takes = Some(usize::try_from(octets).expect("64 bits"));
+        }
+        rules::check(&reply, self.encoding, self.device_takes.unwrap_or(self.reply_octets));
+        rules::check_stored(&session);
+        for item in &news {
+            if let News::NonceIssued(nonce) = item {
+                self.candidates.push(nonce.clone());
+            }
+        }
+        self.session = Some(session);
+        self.answer = Some(reply.clone());
+        Came::Reply { reply, ends, news }
+    }
+}
+
+/// A nonce named by its octets.
+pub(crate) fn nonce(name: &str) -> Nonce {
+    Nonce::new(name.as_bytes()).expect("names are short")
+}
