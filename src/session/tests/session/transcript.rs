@@ -232,7 +232,7 @@ impl Stage {
                 ["id", id] => self.msg_id = id.parse().expect("a number"),
                 ["cred", "md5", "wrong"] => {
                     cred =
-                        Some(digest::md5_cred(&SecretHash::of(USER, "other"), &nonce("challenge")))
+                        Some(digest::md5_cred(&SecretHash::of(USER, "other"), &nonce("challenge")));
                 }
                 ["cred", "md5", name] => cred = Some(md5_cred(name)),
                 ["cred", "basic", "right"] => cred = Some(digest::basic_cred(USER, PASSWORD)),
@@ -292,7 +292,7 @@ fn plan(seq: u64, line: &str) -> Plan {
             Some(("atomic", "supported")) => plan.atomic = Atomic::WhenSupported,
             Some(("prove", "status")) => plan.prove = Prove::Status,
             Some(("ask", question)) => {
-                plan.ask = Some(Question { text: text(question), wait_seconds: 60 })
+                plan.ask = Some(Question { text: text(question), wait_seconds: 60 });
             }
             Some(("keep", uri)) => plan.keep.push(LocUri::parse(uri).expect("an address")),
             Some(("query", uri)) => plan.query.push(LocUri::parse(uri).expect("an address")),
