@@ -454,7 +454,7 @@ impl SimDevice {
             most_octets: opening.then(|| self.most_octets()),
         };
         let header = package::header(&self.identity, envelope);
-        self.session.commands.clone_from(&commands);
+        let answers_header = usize::from(header_status.is_some());
         let commands = header_status.map(Command::Status).into_iter().chain(commands);
         let (commands, sent) = numbered(commands);
         self.session.sent = sent;
@@ -462,6 +462,8 @@ impl SimDevice {
         // Everything in it is text that the device made, or read: both encodings carry it.
         let octets = self.identity.kind.encoding.write(&message).unwrap_or_default();
         self.session.octets = package::in_own_hand(&self.identity, octets);
+        self.session.commands = message.commands;
+        self.session.commands.drain(..answers_header);
     }
 
     fn breach(&mut self, finding: &Finding, octets: &[u8]) {

@@ -18,7 +18,8 @@ const SHARDS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) terms: Arc<Terms>,
-    shards: Vec<Mutex<HashMap<u32, Kept>>>,
+    /// Boxed, because a map that grows keeps room for twice what is in it.
+    shards: Vec<Mutex<HashMap<u32, Box<Kept>>>>,
     texts: Mutex<Texts>,
 }
 
@@ -90,7 +91,7 @@ impl World {
     pub(crate) fn remember(&self, index: u64, finished: Finished) {
         let changes = self.pack(finished.changes);
         let kept = Kept { account: finished.account, changes, busy: false };
-        self.shard(index).insert(key(index), kept);
+        self.shard(index).insert(key(index), Box::new(kept));
     }
 
     pub(crate) fn tree(&self, index: u64) -> Tree {
@@ -114,7 +115,7 @@ impl World {
         })
     }
 
-    fn shard(&self, index: u64) -> MutexGuard<'_, HashMap<u32, Kept>> {
+    fn shard(&self, index: u64) -> MutexGuard<'_, HashMap<u32, Box<Kept>>> {
         let place = usize::try_from(index).unwrap_or_default() % SHARDS;
         let shard =
             self.shards.get(place).expect("the place is a remainder of the number of shards");

@@ -125,11 +125,11 @@ impl Judge<'_> {
     }
 
     fn command_ids(&mut self, message: &Message) {
-        fn visit(commands: &[Command], seen: &mut HashSet<CmdId>) -> Result<(), String> {
+        fn visit<'a>(commands: &'a [Command], seen: &mut HashSet<&'a CmdId>) -> Result<(), String> {
             for command in commands {
                 match command.id() {
                     None => return Err(format!("{} has none.", command.name())),
-                    Some(id) if !seen.insert(id.clone()) => {
+                    Some(id) if !seen.insert(id) => {
                         return Err(format!("{id} is used twice."));
                     }
                     Some(_) => {}
