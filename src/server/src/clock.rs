@@ -43,7 +43,8 @@ pub fn stopwatch() -> std::time::Instant {
 
 #[expect(clippy::disallowed_methods, reason = "this file is the one reader of the clock")]
 fn wall() -> Instant {
-    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since_1970 =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Instant(0).plus(since_1970)
 }
 

@@ -6,6 +6,8 @@
 
 mod check;
 mod read;
+#[cfg(test)]
+mod reference;
 mod values;
 
 pub use read::{ConfigError, Problem};

@@ -15,7 +15,9 @@ use crate::{
     config::{Authority, Config},
     rows::{Device, DeviceId, Stored},
     security::vault::Vault,
-    store::{Change, Guard, Key, Row, Shard, Store, StoreError, Table, Verdict, change::MOST_CHANGES},
+    store::{
+        Change, Guard, Key, Row, Shard, Store, StoreError, Table, Verdict, change::MOST_CHANGES,
+    },
     update,
 };
 use api::{ImportReport, LineError};
@@ -74,7 +76,10 @@ pub async fn import(import: &Import<'_>, body: &[u8]) -> Result<ImportReport, Im
             Some(header) => header.cells(text),
             None => json_cells(text),
         };
-        match cells.and_then(|cells| Record::read(cells, authority)).and_then(|record| import.entry(line, record)) {
+        match cells
+            .and_then(|cells| Record::read(cells, authority))
+            .and_then(|record| import.entry(line, record))
+        {
             Err(fault) => report.refuse(line_error(line, fault)),
             Ok(entry) => {
                 if !batch.has_room_for(&entry) {
@@ -137,12 +142,16 @@ impl<'a> Batch<'a> {
         let id = &entry.record.id;
         self.entries.len() < MOST_LINES
             && !self.devices.contains(id)
-            && !entry.record.numbers().any(|number| self.numbers.contains(&(id.authority.clone(), number.clone())))
+            && !entry
+                .record
+                .numbers()
+                .any(|number| self.numbers.contains(&(id.authority.clone(), number.clone())))
     }
 
     fn push(&mut self, entry: Entry<'a>) {
         let id = &entry.record.id;
-        self.numbers.extend(entry.record.numbers().map(|number| (id.authority.clone(), number.clone())));
+        self.numbers
+            .extend(entry.record.numbers().map(|number| (id.authority.clone(), number.clone())));
         self.devices.insert(id.clone());
         self.entries.push(entry);
     }
@@ -177,7 +186,8 @@ impl<'a> Import<'a> {
         for entry in batch.entries {
             by_shard.entry(Shard::of(&entry.record.id.root())).or_default().push(entry);
         }
-        let shards = by_shard.into_iter().map(|(shard, entries)| self.write_shard(shard, entries, now));
+        let shards =
+            by_shard.into_iter().map(|(shard, entries)| self.write_shard(shard, entries, now));
         let mut dropped = Vec::new();
         for written in side_by_side(shards.collect()).await? {
             report.imported += written.imported;
@@ -192,11 +202,20 @@ impl<'a> Import<'a> {
     }
 
     /// Writes the look-up rows of all numbers of a batch; answers the devices that had one of them before.
-    async fn take_numbers(&self, entries: &[Entry<'_>], now: Instant) -> Result<Vec<(DeviceId, Number)>, RegistryError> {
+    async fn take_numbers(
+        &self,
+        entries: &[Entry<'_>],
+        now: Instant,
+    ) -> Result<Vec<(DeviceId, Number)>, RegistryError> {
         let mut work = Vec::new();
         for entry in entries {
             let as_of = entry.record.as_of.unwrap_or(now);
-            work.extend(entry.record.numbers().map(|number| self.take_number(&entry.record.id, number, as_of)));
+            work.extend(
+                entry
+                    .record
+                    .numbers()
+                    .map(|number| self.take_number(&entry.record.id, number, as_of)),
+            );
         }
         Ok(side_by_side(work).await?.into_iter().flatten().collect())
     }
@@ -215,7 +234,11 @@ impl<'a> Import<'a> {
                 Some(row) if row.device == id.device || row.as_of > as_of => None,
                 Some(row) => {
                     before = Some(row.device.clone());
-                    Some(LookupRow { device: id.device.clone(), before: Some(row.device.clone()), as_of })
+                    Some(LookupRow {
+                        device: id.device.clone(),
+                        before: Some(row.device.clone()),
+                        as_of,
+                    })
                 }
                 None => Some(LookupRow { device: id.device.clone(), before: None, as_of }),
             }
@@ -224,10 +247,18 @@ impl<'a> Import<'a> {
         Ok(before.map(|device| (DeviceId::new(id.authority.clone(), device), number.clone())))
     }
 
-    async fn write_shard(&self, shard: Shard, entries: Vec<Entry<'_>>, now: Instant) -> Result<Written, ImportError> {
+    async fn write_shard(
+        &self,
+        shard: Shard,
+        entries: Vec<Entry<'_>>,
+        now: Instant,
+    ) -> Result<Written, ImportError> {
         let mut written = Written::default();
         let mut entries = entries.as_slice();
-        while let Some((batch, rest)) = entries.split_at_checked(MOST_CHANGES.min(entries.len())).filter(|(batch, _)| !batch.is_empty()) {
+        while let Some((batch, rest)) = entries
+            .split_at_checked(MOST_CHANGES.min(entries.len()))
+            .filter(|(batch, _)| !batch.is_empty())
+        {
             self.write_devices(shard, batch, now, &mut written).await?;
             entries = rest;
         }
@@ -244,7 +275,8 @@ impl<'a> Import<'a> {
     ) -> Result<(), ImportError> {
         let mut open: Vec<&Entry<'_>> = entries.iter().collect();
         for _ in 0..TRIES {
-            let keys: Vec<Key> = open.iter().map(|entry| entry.record.id.key(Table::Device)).collect();
+            let keys: Vec<Key> =
+                open.iter().map(|entry| entry.record.id.key(Table::Device)).collect();
             let rows = self.store.read(shard, &keys).await?;
             let (mut changes, mut changing) = (Vec::new(), Vec::new());
             for (entry, row) in open.into_iter().zip(rows) {
@@ -267,20 +299,32 @@ impl<'a> Import<'a> {
                     Verdict::Conflict => open.push(entry),
                     Verdict::Done => {
                         written.imported += 1;
-                        written.dropped.extend(dropped.into_iter().map(|number| (entry.record.id.clone(), number)));
+                        written.dropped.extend(
+                            dropped.into_iter().map(|number| (entry.record.id.clone(), number)),
+                        );
                     }
                 }
             }
         }
-        let fault = || Fault::new("", "could not be written: its device is busy", "import the line again");
+        let fault =
+            || Fault::new("", "could not be written: its device is busy", "import the line again");
         written.faults.extend(open.into_iter().map(|entry| (entry.line, fault())));
         Ok(())
     }
 
-    fn decide(&self, entry: &Entry<'_>, row: Option<&Row>, now: Instant) -> Result<Decision, RegistryError> {
+    fn decide(
+        &self,
+        entry: &Entry<'_>,
+        row: Option<&Row>,
+        now: Instant,
+    ) -> Result<Decision, RegistryError> {
         let known = row.map(|row| Device::from_octets(&row.bytes)).transpose()?;
-        let grounds =
-            Grounds { vault: self.vault, authority: entry.authority, reset_nonces: self.reset_nonces, now };
+        let grounds = Grounds {
+            vault: self.vault,
+            authority: entry.authority,
+            reset_nonces: self.reset_nonces,
+            now,
+        };
         let device = match upsert(entry.record.clone(), known.as_ref(), &grounds) {
             Ok(Upsert::Write(device)) => device,
             Ok(Upsert::Unchanged) => return Ok(Decision::Unchanged),
@@ -294,21 +338,37 @@ impl<'a> Import<'a> {
         };
         let had = known.iter().flat_map(Number::all_of);
         let dropped = had.filter(|number| !number.belongs_to(&device)).collect();
-        Ok(Decision::Write { change: Change::new().guard(guard).put(key, device.to_octets()), dropped })
+        Ok(Decision::Write {
+            change: Change::new().guard(guard).put(key, device.to_octets()),
+            dropped,
+        })
     }
 
     /// Takes numbers out of the rows of devices that had them before, and look-up rows away that lead nowhere.
     ///
     /// Nobody is misled while this is not done, or when it never is: a look-up is verified where it leads.
-    async fn tidy(&self, taken: Vec<(DeviceId, Number)>, dropped: Vec<(DeviceId, Number)>) -> Result<(), RegistryError> {
-        side_by_side(taken.into_iter().map(|(id, number)| self.forget_number(id, number)).collect()).await?;
-        side_by_side(dropped.into_iter().map(|(id, number)| self.forget_lookup(id, number)).collect()).await?;
+    async fn tidy(
+        &self,
+        taken: Vec<(DeviceId, Number)>,
+        dropped: Vec<(DeviceId, Number)>,
+    ) -> Result<(), RegistryError> {
+        side_by_side(
+            taken.into_iter().map(|(id, number)| self.forget_number(id, number)).collect(),
+        )
+        .await?;
+        side_by_side(
+            dropped.into_iter().map(|(id, number)| self.forget_lookup(id, number)).collect(),
+        )
+        .await?;
         Ok(())
     }
 
     /// A device whose number is another's now loses it, if that other has it indeed.
     async fn forget_number(&self, id: DeviceId, number: Number) -> Result<(), RegistryError> {
-        if super::resolve(self.store, &id.authority, &number.name()).await?.is_none_or(|owner| owner == id) {
+        if super::resolve(self.store, &id.authority, &number.name())
+            .await?
+            .is_none_or(|owner| owner == id)
+        {
             return Ok(());
         }
         let (shard, key) = (Shard::of(&id.root()), id.key(Table::Device));
@@ -323,7 +383,10 @@ impl<'a> Import<'a> {
 
     async fn forget_lookup(&self, id: DeviceId, number: Number) -> Result<(), RegistryError> {
         let (shard, key) = number.row(&id.authority);
-        let Some((row, revision)) = update::load::<LookupRow>(self.store, shard, &key).await? else { return Ok(()) };
+        let Some((row, revision)) = update::load::<LookupRow>(self.store, shard, &key).await?
+        else {
+            return Ok(());
+        };
         if row.device == id.device {
             // Whoever writes it meanwhile is right: a conflict is left alone.
             let change = Change::new().if_is(key.clone(), revision).delete(key);

@@ -62,10 +62,19 @@ pub struct Header(Vec<String>);
 
 impl Header {
     /// Reads the header. `known` tells a key of a device from others.
-    pub fn parse(line: &[u8], known: impl Fn(&str) -> Result<(), Fault>) -> Result<Self, Vec<Fault>> {
-        let names = text_of(line).and_then(|text| split(text.trim_start_matches('\u{feff}'))).map_err(|fault| vec![fault])?;
+    pub fn parse(
+        line: &[u8],
+        known: impl Fn(&str) -> Result<(), Fault>,
+    ) -> Result<Self, Vec<Fault>> {
+        let names = text_of(line)
+            .and_then(|text| split(text.trim_start_matches('\u{feff}')))
+            .map_err(|fault| vec![fault])?;
         if names.len() > MOST_KEYS {
-            return Err(vec![Fault::new("", format!("the header has more than {MOST_KEYS} columns"), "take some out")]);
+            return Err(vec![Fault::new(
+                "",
+                format!("the header has more than {MOST_KEYS} columns"),
+                "take some out",
+            )]);
         }
         let names: Vec<String> = names.into_iter().map(|name| name.trim().to_owned()).collect();
         let mut faults = Vec::new();
@@ -97,8 +106,9 @@ impl Header {
 /// The cells of a JSON line. `attributes` may be an object, `groups` an array.
 pub fn json_cells(line: &[u8]) -> Result<Cells<'static>, Fault> {
     let text = text_of(line)?.trim_start_matches('\u{feff}');
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| Fault::new("", format!("is not JSON: {error}"), "write one JSON object on each line"))?;
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        Fault::new("", format!("is not JSON: {error}"), "write one JSON object on each line")
+    })?;
     let Value::Object(object) = value else {
         return Err(Fault::new("", "is not a JSON object", "write one JSON object on each line"));
     };
@@ -115,7 +125,11 @@ pub fn json_cells(line: &[u8]) -> Result<Cells<'static>, Fault> {
             Value::Array(entries) if key == "groups" => {
                 let names = entries.into_iter().map(|entry| match entry {
                     Value::String(name) if !name.contains(';') => Ok(name),
-                    _ => Err(Fault::new("groups", "holds something that is not the name of a group", "write names")),
+                    _ => Err(Fault::new(
+                        "groups",
+                        "holds something that is not the name of a group",
+                        "write names",
+                    )),
                 });
                 let names = names.collect::<Result<Vec<_>, _>>()?;
                 cells.push((Cow::Owned(key), Text::Is(Cow::Owned(names.join(";")))));
@@ -128,7 +142,9 @@ pub fn json_cells(line: &[u8]) -> Result<Cells<'static>, Fault> {
     }
     let mut names: Vec<_> = cells.iter().map(|(key, _)| key.as_ref()).collect();
     names.sort_unstable();
-    if let Some([twice, _]) = names.windows(2).find(|pair| matches!(pair, [one, other] if one == other)) {
+    if let Some([twice, _]) =
+        names.windows(2).find(|pair| matches!(pair, [one, other] if one == other))
+    {
         return Err(Fault::new(*twice, "is said twice", "say it once"));
     }
     if cells.len() > MOST_KEYS {
@@ -143,25 +159,35 @@ fn json_text(key: &str, value: Value) -> Result<Text<'static>, Fault> {
         Value::String(text) => Ok(Text::Is(Cow::Owned(text))),
         Value::Number(number) => Ok(Text::Is(Cow::Owned(number.to_string()))),
         Value::Bool(truth) => Ok(Text::Is(Cow::Owned(truth.to_string()))),
-        Value::Array(_) | Value::Object(_) => Err(Fault::new(key, "is not text", "write it as a string")),
+        Value::Array(_) | Value::Object(_) => {
+            Err(Fault::new(key, "is not text", "write it as a string"))
+        }
     }
 }
 
 fn text_of(line: &[u8]) -> Result<&str, Fault> {
     if line.len() > LONGEST_LINE {
-        return Err(Fault::new("", format!("is longer than {LONGEST_LINE} octets"), "shorten its values"));
+        return Err(Fault::new(
+            "",
+            format!("is longer than {LONGEST_LINE} octets"),
+            "shorten its values",
+        ));
     }
-    std::str::from_utf8(line).map_err(|_invalid| Fault::new("", "is not UTF-8 text", "save the file as UTF-8"))
+    std::str::from_utf8(line)
+        .map_err(|_invalid| Fault::new("", "is not UTF-8 text", "save the file as UTF-8"))
 }
 
 /// Splits a line of CSV.
 fn split(line: &str) -> Result<Vec<Cow<'_, str>>, Fault> {
-    let quoted_wrongly = |what: &str| Fault::new("", what, "double a quote inside a quoted value; no value spans lines");
+    let quoted_wrongly = |what: &str| {
+        Fault::new("", what, "double a quote inside a quoted value; no value spans lines")
+    };
     let mut values = Vec::new();
     let mut rest = line;
     loop {
         let (value, after) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted_value(quoted).ok_or_else(|| quoted_wrongly("a quoted value does not end on its line"))?,
+            Some(quoted) => quoted_value(quoted)
+                .ok_or_else(|| quoted_wrongly("a quoted value does not end on its line"))?,
             None => {
                 let (value, _) = rest.split_once(',').unwrap_or((rest, ""));
                 (Cow::Borrowed(value), rest.strip_prefix(value).unwrap_or_default())
@@ -171,7 +197,9 @@ fn split(line: &str) -> Result<Vec<Cow<'_, str>>, Fault> {
         if after.is_empty() {
             return Ok(values);
         }
-        rest = after.strip_prefix(',').ok_or_else(|| quoted_wrongly("there is text between a closing quote and the comma"))?;
+        rest = after
+            .strip_prefix(',')
+            .ok_or_else(|| quoted_wrongly("there is text between a closing quote and the comma"))?;
     }
 }
 
@@ -216,14 +244,18 @@ mod tests {
     #[test]
     fn an_empty_cell_says_nothing_and_null_takes_away() {
         let header = Header::parse(b"device,model", |_| Ok(())).unwrap();
-        assert_eq!(header.cells(b"IMEI:1,").unwrap(), [(Cow::from("device"), Text::Is("IMEI:1".into()))]);
+        assert_eq!(
+            header.cells(b"IMEI:1,").unwrap(),
+            [(Cow::from("device"), Text::Is("IMEI:1".into()))]
+        );
         let cells = json_cells(br#"{"model":null}"#).unwrap();
         assert_eq!(cells, [(Cow::from("model"), Text::Gone)]);
     }
 
     #[test]
     fn json_attributes_and_groups_may_have_their_own_shapes() {
-        let cells = json_cells(br#"{"attributes":{"plan":"gold","n":7},"groups":["a","b"]}"#).unwrap();
+        let cells =
+            json_cells(br#"{"attributes":{"plan":"gold","n":7},"groups":["a","b"]}"#).unwrap();
         let expected = [("attributes.n", "7"), ("attributes.plan", "gold"), ("groups", "a;b")];
         assert_eq!(cells.len(), 3);
         for (key, text) in expected {
@@ -235,7 +267,8 @@ mod tests {
 
     #[test]
     fn a_header_is_refused_with_every_column_that_is_wrong() {
-        let known = |name: &str| if name == "device" { Ok(()) } else { Err(Fault::new(name, "?", "")) };
+        let known =
+            |name: &str| if name == "device" { Ok(()) } else { Err(Fault::new(name, "?", "")) };
         let faults = Header::parse(b"\xef\xbb\xbfdevice,x,device,y", known).unwrap_err();
         let keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
         assert_eq!(keys, ["x", "device", "y"]);

@@ -46,7 +46,8 @@ impl Number {
             Kind::Msisdn => text.strip_prefix('+').unwrap_or(text),
             Kind::Imsi => text,
         };
-        let sound = (5..=15).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
+        let sound =
+            (5..=15).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit());
         sound.then(|| Self { kind, digits: digits.to_owned() })
     }
 
@@ -88,7 +89,9 @@ impl Number {
     /// The look-up row of this number, and its shard.
     pub(super) fn row(&self, authority: &str) -> (Shard, Key) {
         let mut id = Vec::with_capacity(24 + authority.len());
-        for part in [authority.as_bytes(), &[0], self.kind.name().as_bytes(), &[0], self.digits.as_bytes()] {
+        for part in
+            [authority.as_bytes(), &[0], self.kind.name().as_bytes(), &[0], self.digits.as_bytes()]
+        {
             id.extend_from_slice(part);
         }
         (Shard::of(&id), Key { table: Table::Lookup, id })
@@ -123,17 +126,24 @@ impl fmt::Debug for LookupRow {
 ///
 /// A number is looked up and verified; none when it is nobody's. An id is taken as it is, whether or not there is such a
 /// device; none when no device can have it.
-pub async fn resolve(store: &dyn Store, authority: &str, name: &str) -> Result<Option<DeviceId>, RegistryError> {
+pub async fn resolve(
+    store: &dyn Store,
+    authority: &str,
+    name: &str,
+) -> Result<Option<DeviceId>, RegistryError> {
     let number = match Number::of_name(name) {
         None => return Ok(is_device_name(name).then(|| DeviceId::new(authority, name))),
         Some(None) => return Ok(None),
         Some(Some(number)) => number,
     };
     let (shard, key) = number.row(authority);
-    let Some((row, _)) = update::load::<LookupRow>(store, shard, &key).await? else { return Ok(None) };
+    let Some((row, _)) = update::load::<LookupRow>(store, shard, &key).await? else {
+        return Ok(None);
+    };
     for device in std::iter::once(row.device).chain(row.before) {
         let id = DeviceId::new(authority, device);
-        let device = update::load::<Device>(store, Shard::of(&id.root()), &id.key(Table::Device)).await?;
+        let device =
+            update::load::<Device>(store, Shard::of(&id.root()), &id.key(Table::Device)).await?;
         if device.is_some_and(|(device, _)| number.belongs_to(&device)) {
             return Ok(Some(id));
         }
@@ -172,7 +182,8 @@ mod tests {
         for right in ["IMEI:350000000000017", "urn:uuid:1", "a", "Ärger mit Leerzeichen"] {
             assert!(is_device_name(right), "{right}");
         }
-        for wrong in ["", " a", "a\n", "a\0b", "msisdn:1", "imsi:234150999999999", &"x".repeat(129)] {
+        for wrong in ["", " a", "a\n", "a\0b", "msisdn:1", "imsi:234150999999999", &"x".repeat(129)]
+        {
             assert!(!is_device_name(wrong), "{wrong}");
         }
     }

@@ -25,9 +25,28 @@ const ATTRIBUTE: &str = "attributes.";
 
 /// The keys of a line, `attributes.NAME` aside.
 pub const KEYS: [&str; 22] = [
-    "device", "authority", "auth", "user", "secret", "nonce", "server_auth", "server_user", "server_secret",
-    "server_nonce", "msisdn", "imsi", "address", "cert_sha256", "encoding", "manufacturer", "model", "firmware",
-    "dm_version", "time_zone", "groups", "as_of",
+    "device",
+    "authority",
+    "auth",
+    "user",
+    "secret",
+    "nonce",
+    "server_auth",
+    "server_user",
+    "server_secret",
+    "server_nonce",
+    "msisdn",
+    "imsi",
+    "address",
+    "cert_sha256",
+    "encoding",
+    "manufacturer",
+    "model",
+    "firmware",
+    "dm_version",
+    "time_zone",
+    "groups",
+    "as_of",
 ];
 
 /// A secret on its way to the vault. Never printed.
@@ -129,7 +148,11 @@ pub fn is_known(key: &str) -> Result<(), Fault> {
             format!("up to {LONGEST_NAME} letters, digits and '_', not beginning with a digit"),
         )),
         None if KEYS.contains(&key) => Ok(()),
-        None => Err(Fault::new(key, "is not known", format!("the keys are {}, and attributes.NAME", KEYS.join(", ")))),
+        None => Err(Fault::new(
+            key,
+            "is not known",
+            format!("the keys are {}, and attributes.NAME", KEYS.join(", ")),
+        )),
     }
 }
 
@@ -156,7 +179,11 @@ impl Record {
             }
         }
         if attributes.len() > MOST_ATTRIBUTES {
-            return Err(Fault::new("attributes", format!("are more than {MOST_ATTRIBUTES}"), "take some out"));
+            return Err(Fault::new(
+                "attributes",
+                format!("are more than {MOST_ATTRIBUTES}"),
+                "take some out",
+            ));
         }
         Ok(Self {
             id: id(&mut texts, authority)?,
@@ -204,18 +231,32 @@ struct Texts<'a>(BTreeMap<String, Text<'a>>);
 type Wrong = (&'static str, &'static str);
 
 impl Texts<'_> {
-    fn read<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Result<Said<T>, Fault> {
+    fn read<T>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Result<Said<T>, Fault> {
         match self.0.remove(key) {
             None => Ok(Said::Nothing),
             Some(Text::Gone) => Ok(Said::Gone),
-            Some(Text::Is(text)) => parse(&text).map(Said::Is).map_err(|(what, help)| Fault::new(key, what, help)),
+            Some(Text::Is(text)) => {
+                parse(&text).map(Said::Is).map_err(|(what, help)| Fault::new(key, what, help))
+            }
         }
     }
 
     /// As [`Self::read`], for what a device cannot be without.
-    fn needed<T>(&mut self, key: &str, parse: impl FnOnce(&str) -> Result<T, Wrong>) -> Result<Option<T>, Fault> {
+    fn needed<T>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Result<Option<T>, Fault> {
         match self.read(key, parse)? {
-            Said::Gone => Err(Fault::new(key, "cannot be taken away", "give it a value, or leave the key out")),
+            Said::Gone => Err(Fault::new(
+                key,
+                "cannot be taken away",
+                "give it a value, or leave the key out",
+            )),
             said => Ok(said.is()),
         }
     }
@@ -226,10 +267,15 @@ fn id(texts: &mut Texts<'_>, authority: Option<&str>) -> Result<DeviceId, Fault>
         if is_device_name(text) {
             Ok(text.to_owned())
         } else {
-            Err(("is not the name of a device", "1 to 128 octets of text, and not msisdn:… or imsi:…"))
+            Err((
+                "is not the name of a device",
+                "1 to 128 octets of text, and not msisdn:… or imsi:…",
+            ))
         }
     })?;
-    let device = device.ok_or_else(|| Fault::new("device", "is missing", "name the device: the Source LocURI of its sessions"))?;
+    let device = device.ok_or_else(|| {
+        Fault::new("device", "is missing", "name the device: the Source LocURI of its sessions")
+    })?;
     let own = texts.needed("authority", |text| Ok(text.to_owned()))?;
     match (own, authority) {
         (Some(own), Some(asked)) if own != asked => Err(Fault::new(
@@ -239,7 +285,11 @@ fn id(texts: &mut Texts<'_>, authority: Option<&str>) -> Result<DeviceId, Fault>
         )),
         (Some(own), _) => Ok(DeviceId::new(own, device)),
         (None, Some(asked)) => Ok(DeviceId::new(asked, device)),
-        (None, None) => Err(Fault::new("authority", "is missing", "name it in the line, or for the whole import")),
+        (None, None) => Err(Fault::new(
+            "authority",
+            "is missing",
+            "name it in the line, or for the whole import",
+        )),
     }
 }
 
@@ -273,18 +323,27 @@ fn auth(text: &str) -> Result<Auth, Wrong> {
 fn nonce(text: &str) -> Result<Nonce, Wrong> {
     match Nonce::from_base64(text) {
         Ok(nonce) if !nonce.is_empty() => Ok(nonce),
-        _ => Err(("is not base64 of 1 to 128 octets", "write the nonce as the device has it, in base64")),
+        _ => Err((
+            "is not base64 of 1 to 128 octets",
+            "write the nonce as the device has it, in base64",
+        )),
     }
 }
 
 fn number(kind: Kind, text: &str) -> Result<Number, Wrong> {
-    Number::parse(kind, text).ok_or(("is not a number of 5 to 15 digits", "write digits only, international form, as 447700900123"))
+    Number::parse(kind, text).ok_or((
+        "is not a number of 5 to 15 digits",
+        "write digits only, international form, as 447700900123",
+    ))
 }
 
 fn address(text: &str) -> Result<String, Wrong> {
     match udp::address(text, 1).map(|address| (address.ip().is_unspecified(), address.port())) {
         Ok((false, 1..)) => Ok(text.to_owned()),
-        _ => Err(("is not an address", "write host:port with a literal address, as 192.0.2.7:2948 or [2001:db8::7]:2948")),
+        _ => Err((
+            "is not an address",
+            "write host:port with a literal address, as 192.0.2.7:2948 or [2001:db8::7]:2948",
+        )),
     }
 }
 
@@ -311,7 +370,10 @@ fn groups(text: &str) -> Result<Vec<String>, Wrong> {
             groups.push(group);
         }
         if groups.len() > MOST_GROUPS {
-            return Err(("are more than 64", "use attributes for what differs from device to device"));
+            return Err((
+                "are more than 64",
+                "use attributes for what differs from device to device",
+            ));
         }
     }
     Ok(groups)
@@ -320,7 +382,9 @@ fn groups(text: &str) -> Result<Vec<String>, Wrong> {
 fn attribute(key: &str, text: Text<'_>) -> Result<Option<String>, Fault> {
     match text {
         Text::Gone => Ok(None),
-        Text::Is(text) => plain(&text, LONGEST_TEXT).map(Some).map_err(|(what, help)| Fault::new(key, what, help)),
+        Text::Is(text) => {
+            plain(&text, LONGEST_TEXT).map(Some).map_err(|(what, help)| Fault::new(key, what, help))
+        }
     }
 }
 
@@ -352,7 +416,10 @@ mod tests {
         .unwrap();
         assert_eq!(record.id, DeviceId::new("operator", "IMEI:1"));
         assert_eq!(record.auth, Some(Auth::Basic));
-        assert_eq!(record.numbers().map(Number::digits).collect::<Vec<_>>(), ["447700900123", "234150999999999"]);
+        assert_eq!(
+            record.numbers().map(Number::digits).collect::<Vec<_>>(),
+            ["447700900123", "234150999999999"]
+        );
         assert_eq!(record.groups, Some(vec!["gold".to_owned(), "test".into()]));
         assert_eq!(record.cert_sha256, Said::Is([0xAB; 32]));
         assert_eq!(record.attributes.get("plan"), Some(&Some("gold".into())));
@@ -395,7 +462,8 @@ mod tests {
 
     #[test]
     fn a_record_shows_neither_secrets_nor_numbers() {
-        let record = read(r#"{"device":"IMEI:1","secret":"geheim","msisdn":"447700900123"}"#).unwrap();
+        let record =
+            read(r#"{"device":"IMEI:1","secret":"geheim","msisdn":"447700900123"}"#).unwrap();
         let shown = format!("{record:?} {:?} {:?}", record.secret, record.msisdn);
         assert!(!shown.contains("geheim") && !shown.contains("447700900123"), "{shown}");
     }

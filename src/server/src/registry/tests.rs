@@ -29,7 +29,12 @@ impl Registry {
         Self { store, vault: Vault::ephemeral(), config: Config::default(), _directory: directory }
     }
 
-    async fn import(&self, format: Format, first_line: u64, body: &str) -> Result<ImportReport, ImportError> {
+    async fn import(
+        &self,
+        format: Format,
+        first_line: u64,
+        body: &str,
+    ) -> Result<ImportReport, ImportError> {
         let request = Import {
             store: &self.store,
             vault: &self.vault,
@@ -52,7 +57,10 @@ impl Registry {
 
     async fn device(&self, name: &str) -> Option<Device> {
         let id = DeviceId::new("operator", name);
-        update::load::<Device>(&self.store, Shard::of(&id.root()), &id.key(Table::Device)).await.unwrap().map(|(row, _)| row)
+        update::load::<Device>(&self.store, Shard::of(&id.root()), &id.key(Table::Device))
+            .await
+            .unwrap()
+            .map(|(row, _)| row)
     }
 
     async fn owner(&self, name: &str) -> Option<String> {
@@ -67,7 +75,8 @@ async fn every_bad_line_is_reported_by_its_number_and_the_others_go_in() {
         .csv("device,secret,model,msisdn\r\nIMEI:1,s,A,447700900001\r\n,s,A,\r\nIMEI:3,s\r\n\r\nIMEI:5,s,A,none\r\nIMEI:6,,A,\r\n\"IMEI:7,s,A,\r\nIMEI:8,s,B,\r\n")
         .await;
     assert_eq!((report.imported, report.unchanged, report.refused), (2, 0, 5));
-    let errors: Vec<_> = report.errors.iter().map(|error| (error.line, error.key.as_str())).collect();
+    let errors: Vec<_> =
+        report.errors.iter().map(|error| (error.line, error.key.as_str())).collect();
     assert_eq!(errors, [(3, "device"), (4, ""), (6, "msisdn"), (7, "secret"), (8, "")]);
     assert_eq!(registry.device("IMEI:8").await.unwrap().model, "B");
     assert_eq!(registry.device("IMEI:5").await, None, "a bad line changes nothing");
@@ -77,7 +86,8 @@ async fn every_bad_line_is_reported_by_its_number_and_the_others_go_in() {
 #[tokio::test]
 async fn the_lines_of_a_part_are_numbered_as_in_the_file() {
     let registry = Registry::new();
-    let report = registry.import(Format::Csv, 1002, "device,secret\nIMEI:1,s\nIMEI:2,\n").await.unwrap();
+    let report =
+        registry.import(Format::Csv, 1002, "device,secret\nIMEI:1,s\nIMEI:2,\n").await.unwrap();
     assert_eq!(report.errors.first().unwrap().line, 1003);
     let report = registry.import(Format::JsonLines, 1000, "{}\n").await.unwrap();
     assert_eq!(report.errors.first().unwrap().line, 1000);
@@ -86,7 +96,9 @@ async fn the_lines_of_a_part_are_numbered_as_in_the_file() {
 #[tokio::test]
 async fn a_wrong_header_is_refused_whole_with_each_wrong_column() {
     let registry = Registry::new();
-    let Err(ImportError::Header(faults)) = registry.import(Format::Csv, 2, "device,sekret,modell\nIMEI:1,s,A\n").await else {
+    let Err(ImportError::Header(faults)) =
+        registry.import(Format::Csv, 2, "device,sekret,modell\nIMEI:1,s,A\n").await
+    else {
         panic!("accepted")
     };
     let keys: Vec<_> = faults.iter().map(|fault| fault.key.as_str()).collect();
@@ -116,11 +128,17 @@ async fn a_second_import_changes_only_what_it_names_and_later_lines_see_earlier_
 #[tokio::test]
 async fn a_number_that_moves_to_another_handset_leaves_the_old_one() {
     let registry = Registry::new();
-    registry.csv("device,secret,msisdn,imsi\nIMEI:1,s,447700900001,234150999999999\nIMEI:2,s,,\n").await;
+    registry
+        .csv("device,secret,msisdn,imsi\nIMEI:1,s,447700900001,234150999999999\nIMEI:2,s,,\n")
+        .await;
     registry.json(r#"{"device":"IMEI:2","msisdn":"447700900001"}"#).await;
     assert_eq!(registry.owner("msisdn:447700900001").await.as_deref(), Some("IMEI:2"));
     assert_eq!(registry.owner("imsi:234150999999999").await.as_deref(), Some("IMEI:1"));
-    assert_eq!(registry.device("IMEI:1").await.unwrap().msisdn, None, "nothing for the number goes to the old handset");
+    assert_eq!(
+        registry.device("IMEI:1").await.unwrap().msisdn,
+        None,
+        "nothing for the number goes to the old handset"
+    );
 
     registry.json(r#"{"device":"IMEI:2","msisdn":"447700900002"}"#).await;
     assert_eq!(registry.owner("msisdn:447700900001").await, None);
@@ -177,7 +195,10 @@ async fn a_list_shows_every_device_once_page_by_page() {
     assert_eq!(names.len(), 500);
     assert!(list(&registry.store, Some("other"), None, 64).await.unwrap().devices.is_empty());
     for wrong in ["x", "0002", &"00".repeat(5000)] {
-        assert!(matches!(list(&registry.store, None, Some(wrong), 1).await, Err(RegistryError::Cursor)), "{wrong}");
+        assert!(
+            matches!(list(&registry.store, None, Some(wrong), 1).await, Err(RegistryError::Cursor)),
+            "{wrong}"
+        );
     }
 }
 
@@ -204,7 +225,9 @@ async fn an_import_beside_other_changes_loses_neither() {
     let (shard, key) = (Shard::of(&id.root()), id.key(Table::Device));
     let counting = async {
         for _ in 0..50 {
-            let count = |device: Option<&Device>| device.map(|device| Device { auth_count: device.auth_count + 1, ..device.clone() });
+            let count = |device: Option<&Device>| {
+                device.map(|device| Device { auth_count: device.auth_count + 1, ..device.clone() })
+            };
             update::update::<Device>(&registry.store, shard, &key, count).await.unwrap();
         }
     };
@@ -233,5 +256,8 @@ async fn a_damaged_look_up_row_is_an_error_not_a_device() {
     let registry = Registry::new();
     let (shard, key) = Number::of_name("msisdn:447700900001").unwrap().unwrap().row("operator");
     registry.store.commit(shard, vec![Change::new().put(key, vec![9])]).await.unwrap();
-    assert!(matches!(resolve(&registry.store, "operator", "msisdn:447700900001").await, Err(RegistryError::Update(_))));
+    assert!(matches!(
+        resolve(&registry.store, "operator", "msisdn:447700900001").await,
+        Err(RegistryError::Update(_))
+    ));
 }

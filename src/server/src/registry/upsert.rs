@@ -63,11 +63,20 @@ impl From<SealError> for UpsertError {
 }
 
 /// Lays `record` over `known`.
-pub fn upsert(record: Record, known: Option<&Device>, grounds: &Grounds<'_>) -> Result<Upsert, UpsertError> {
+pub fn upsert(
+    record: Record,
+    known: Option<&Device>,
+    grounds: &Grounds<'_>,
+) -> Result<Upsert, UpsertError> {
     let known_as_of = known.and_then(|device| device.as_of);
     if let Some(as_of) = record.as_of {
         if as_of > grounds.now.plus(CLOCKS_DIFFER) {
-            return Err(Fault::new("as_of", "lies in the future", "set the clock of the system that wrote it").into());
+            return Err(Fault::new(
+                "as_of",
+                "lies in the future",
+                "set the clock of the system that wrote it",
+            )
+            .into());
         }
         if known_as_of.is_some_and(|known| known > as_of) {
             return Ok(Upsert::Unchanged);
@@ -88,20 +97,29 @@ pub fn upsert(record: Record, known: Option<&Device>, grounds: &Grounds<'_>) -> 
         return Ok(Upsert::Unchanged);
     }
     // News without an instant are of now; clocks may differ, so never older than what they replace.
-    device.as_of = Some(as_of.unwrap_or_else(|| known_as_of.map_or(grounds.now, |known| known.max(grounds.now))));
+    device.as_of = Some(
+        as_of.unwrap_or_else(|| known_as_of.map_or(grounds.now, |known| known.max(grounds.now))),
+    );
     Ok(Upsert::Write(Box::new(device)))
 }
 
 fn new_device(record: &Record, grounds: &Grounds<'_>) -> Result<Device, UpsertError> {
     let Some(secret) = &record.secret else {
-        return Err(Fault::new("secret", "is missing, and this device is new", "give the secret of its account").into());
+        return Err(Fault::new(
+            "secret",
+            "is missing, and this device is new",
+            "give the secret of its account",
+        )
+        .into());
     };
     let user = record.user.clone().unwrap_or_else(|| record.id.device.clone());
     let hash = SecretHash::of(&user, secret.reveal());
     Ok(Device {
         auth: record.auth.unwrap_or(Auth::Md5),
         user,
-        secret: grounds.vault.seal_hash(&Binding::device(Purpose::DeviceSecret, &record.id), &hash)?,
+        secret: grounds
+            .vault
+            .seal_hash(&Binding::device(Purpose::DeviceSecret, &record.id), &hash)?,
         server: None,
         issued: None,
         issued_used: false,
@@ -127,13 +145,23 @@ fn new_device(record: &Record, grounds: &Grounds<'_>) -> Result<Device, UpsertEr
 }
 
 /// How the device proves itself.
-fn lay_over_account(device: &mut Device, record: &Record, new: bool, grounds: &Grounds<'_>) -> Result<(), UpsertError> {
+fn lay_over_account(
+    device: &mut Device,
+    record: &Record,
+    new: bool,
+    grounds: &Grounds<'_>,
+) -> Result<(), UpsertError> {
     if let Some(auth) = record.auth {
         device.auth = auth;
     }
     let renamed = record.user.as_ref().is_some_and(|user| *user != device.user);
     if renamed && record.secret.is_none() {
-        return Err(Fault::new("user", "changes, and the stored digest is of the old one", "give `secret` in the same line").into());
+        return Err(Fault::new(
+            "user",
+            "changes, and the stored digest is of the old one",
+            "give `secret` in the same line",
+        )
+        .into());
     }
     if let Some(user) = &record.user {
         device.user.clone_from(user);
@@ -165,7 +193,11 @@ fn lay_over_account(device: &mut Device, record: &Record, new: bool, grounds: &G
 }
 
 /// How the server proves itself to the device.
-fn lay_over_server(device: &mut Device, record: &Record, grounds: &Grounds<'_>) -> Result<(), UpsertError> {
+fn lay_over_server(
+    device: &mut Device,
+    record: &Record,
+    grounds: &Grounds<'_>,
+) -> Result<(), UpsertError> {
     let about_server = [
         ("server_user", record.server_user.is_some()),
         ("server_secret", record.server_secret.is_some()),
@@ -193,13 +225,21 @@ fn lay_over_server(device: &mut Device, record: &Record, grounds: &Grounds<'_>) 
     };
     let id = &record.id;
     let own_user = || grounds.authority.server_id.clone();
-    let user = record.server_user.clone().or_else(|| known.as_ref().map(|known| known.user.clone())).unwrap_or_else(own_user);
+    let user = record
+        .server_user
+        .clone()
+        .or_else(|| known.as_ref().map(|known| known.user.clone()))
+        .unwrap_or_else(own_user);
     let stays = known.as_ref().is_some_and(|known| known.auth == auth && known.user == user);
     let sealed = match (&record.server_secret, known.as_ref().filter(|_| stays)) {
         (Some(secret), known) => server_secrets(auth, &user, secret, id, known, grounds)?,
         (None, Some(_)) => None,
         (None, None) => {
-            let key = if record.server_user.is_some() && known.is_some() { "server_user" } else { "server_secret" };
+            let key = if record.server_user.is_some() && known.is_some() {
+                "server_user"
+            } else {
+                "server_secret"
+            };
             return Err(Fault::new(
                 key,
                 "cannot be without the server's secret: what is stored of it is of no use here",
@@ -215,7 +255,9 @@ fn lay_over_server(device: &mut Device, record: &Record, grounds: &Grounds<'_>) 
         _ => known.as_ref().map(|known| known.nonce.clone()).unwrap_or_default(),
     };
     device.server = match (sealed, known) {
-        (Some((secret, notification)), _) => Some(ServerAccount { auth, user, secret, notification, nonce }),
+        (Some((secret, notification)), _) => {
+            Some(ServerAccount { auth, user, secret, notification, nonce })
+        }
         (None, Some(known)) => Some(ServerAccount { nonce, ..known }),
         (None, None) => None,
     };
@@ -234,7 +276,8 @@ fn server_secrets(
     let server_id = &grounds.authority.server_id;
     let hash = SecretHash::of(user, secret.reveal());
     // Basic shows the password itself; everything else needs no more than the digest.
-    let plain = if auth == Auth::Basic { secret.reveal().as_bytes() } else { hash.octets().as_slice() };
+    let plain =
+        if auth == Auth::Basic { secret.reveal().as_bytes() } else { hash.octets().as_slice() };
     let serves_notifications = auth != Auth::Basic && user == server_id;
     let binding = Binding::device(Purpose::ServerSecret, id);
     let sealed = match known {
@@ -255,7 +298,12 @@ fn server_secrets(
 }
 
 /// `plain` sealed, unless `stored` holds it already. What no longer opens is replaced, too.
-fn resealed(vault: &Vault, binding: &Binding<'_>, stored: &Sealed, plain: &[u8]) -> Result<Option<Sealed>, SealError> {
+fn resealed(
+    vault: &Vault,
+    binding: &Binding<'_>,
+    stored: &Sealed,
+    plain: &[u8],
+) -> Result<Option<Sealed>, SealError> {
     match vault.open(binding, stored) {
         Ok(known) if known == plain => Ok(None),
         _ => vault.seal(binding, plain).map(Some),
@@ -290,12 +338,17 @@ fn lay_over_rest(device: &mut Device, record: Record) -> Result<(), UpsertError>
     }
     if device.attributes.len() > MOST_ATTRIBUTES {
         let what = format!("would be more than {MOST_ATTRIBUTES} with those that the device has");
-        return Err(Fault::new("attributes", what, "take some away: in JSON lines `null` does").into());
+        return Err(
+            Fault::new("attributes", what, "take some away: in JSON lines `null` does").into()
+        );
     }
-    let octets: usize = device.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let octets: usize =
+        device.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
     let octets = octets + device.groups.iter().map(String::len).sum::<usize>();
     if octets > MOST_ATTRIBUTE_OCTETS {
-        let what = format!("and groups would be {octets} octets together, more than {MOST_ATTRIBUTE_OCTETS}");
+        let what = format!(
+            "and groups would be {octets} octets together, more than {MOST_ATTRIBUTE_OCTETS}"
+        );
         return Err(Fault::new("attributes", what, "shorten them").into());
     }
     Ok(())
@@ -321,10 +374,16 @@ mod tests {
         }
 
         fn upsert(&self, json: &str, known: Option<&Device>) -> Result<Upsert, Fault> {
-            let cells = json_cells(json.replacen('{', r#"{"device":"IMEI:1","#, 1).as_bytes()).unwrap();
+            let cells =
+                json_cells(json.replacen('{', r#"{"device":"IMEI:1","#, 1).as_bytes()).unwrap();
             let record = Record::read(cells, Some("operator")).unwrap();
             let authority = self.config.authority("operator").unwrap();
-            let grounds = Grounds { vault: &self.vault, authority, reset_nonces: self.reset_nonces, now: NOW };
+            let grounds = Grounds {
+                vault: &self.vault,
+                authority,
+                reset_nonces: self.reset_nonces,
+                now: NOW,
+            };
             upsert(record, known, &grounds).map_err(|error| match error {
                 UpsertError::Fault(fault) => fault,
                 UpsertError::Registry(error) => panic!("{error}"),
@@ -339,7 +398,9 @@ mod tests {
         }
 
         fn opened(&self, purpose: Purpose, sealed: &Sealed) -> Vec<u8> {
-            self.vault.open(&Binding::device(purpose, &DeviceId::new("operator", "IMEI:1")), sealed).unwrap()
+            self.vault
+                .open(&Binding::device(purpose, &DeviceId::new("operator", "IMEI:1")), sealed)
+                .unwrap()
         }
     }
 
@@ -349,7 +410,10 @@ mod tests {
         assert_eq!(desk.upsert(r#"{"model":"RV-100"}"#, None).unwrap_err().key, "secret");
         let device = desk.write(r#"{"secret":"geheim","nonce":"AAEC"}"#, None);
         assert_eq!((device.auth, device.user.as_str()), (Auth::Md5, "IMEI:1"));
-        assert_eq!(desk.opened(Purpose::DeviceSecret, &device.secret), SecretHash::of("IMEI:1", "geheim").octets());
+        assert_eq!(
+            desk.opened(Purpose::DeviceSecret, &device.secret),
+            SecretHash::of("IMEI:1", "geheim").octets()
+        );
         assert_eq!(device.imported, Some(Nonce::new(&[0, 1, 2]).unwrap()));
         assert_ne!(device.next_sid, 0);
         assert_eq!(device.as_of, Some(NOW));
@@ -364,7 +428,10 @@ mod tests {
         expected.model = "B".into();
         expected.attributes = [("b".into(), "2".into()), ("c".into(), "3".into())].into();
         assert_eq!(second, expected);
-        let third = desk.write(r#"{"firmware":null,"groups":""}"#.replace("\"\"", "null").as_str(), Some(&second));
+        let third = desk.write(
+            r#"{"firmware":null,"groups":""}"#.replace("\"\"", "null").as_str(),
+            Some(&second),
+        );
         assert!(third.firmware.is_empty() && third.groups.is_empty() && third.model == "B");
     }
 
@@ -390,7 +457,11 @@ mod tests {
         let changed = desk.write(&line.replace(r#""s""#, r#""new""#), Some(&device));
         assert_eq!(changed.imported, Some(Nonce::new(&[0, 1, 2]).unwrap()));
         assert_eq!(changed.issued, None);
-        assert_eq!(changed.server.unwrap().nonce, Nonce::new(b"theirs").unwrap(), "the server's secret is as it was");
+        assert_eq!(
+            changed.server.unwrap().nonce,
+            Nonce::new(b"theirs").unwrap(),
+            "the server's secret is as it was"
+        );
 
         desk.reset_nonces = true;
         let reset = desk.write(line, Some(&device));
@@ -402,11 +473,23 @@ mod tests {
     fn older_news_are_ignored_and_news_from_the_future_refused() {
         let desk = Desk::new();
         let device = desk.write(r#"{"secret":"s","as_of":"2026-11-25T01:00:00Z"}"#, None);
-        assert_eq!(desk.upsert(r#"{"model":"A","as_of":"2026-11-25T00:59:59Z"}"#, Some(&device)), Ok(Upsert::Unchanged));
+        assert_eq!(
+            desk.upsert(r#"{"model":"A","as_of":"2026-11-25T00:59:59Z"}"#, Some(&device)),
+            Ok(Upsert::Unchanged)
+        );
         let newer = desk.write(r#"{"model":"A","as_of":"2026-11-25T01:00:01Z"}"#, Some(&device));
         assert_eq!(newer.model, "A");
-        assert_eq!(desk.upsert(r#"{"model":"A","as_of":"2400-01-01T00:00:00Z"}"#, Some(&device)).unwrap_err().key, "as_of");
-        assert_eq!(desk.write(r#"{"model":"B"}"#, Some(&newer)).as_of, Some(NOW), "news without an instant are of now");
+        assert_eq!(
+            desk.upsert(r#"{"model":"A","as_of":"2400-01-01T00:00:00Z"}"#, Some(&device))
+                .unwrap_err()
+                .key,
+            "as_of"
+        );
+        assert_eq!(
+            desk.write(r#"{"model":"B"}"#, Some(&newer)).as_of,
+            Some(NOW),
+            "news without an instant are of now"
+        );
     }
 
     #[test]
@@ -416,26 +499,47 @@ mod tests {
         assert_eq!(desk.upsert(r#"{"user":"v"}"#, Some(&device)).unwrap_err().key, "user");
         assert_eq!(desk.upsert(r#"{"user":"u"}"#, Some(&device)), Ok(Upsert::Unchanged));
         let renamed = desk.write(r#"{"user":"v","secret":"s"}"#, Some(&device));
-        assert_eq!(desk.opened(Purpose::DeviceSecret, &renamed.secret), SecretHash::of("v", "s").octets());
+        assert_eq!(
+            desk.opened(Purpose::DeviceSecret, &renamed.secret),
+            SecretHash::of("v", "s").octets()
+        );
     }
 
     #[test]
     fn the_servers_secret_is_a_digest_for_md5_and_the_password_for_basic() {
         let desk = Desk::new();
         let hash = |user: &str, password: &str| SecretHash::of(user, password).octets().to_vec();
-        let md5 = desk.write(r#"{"secret":"s","server_auth":"md5","server_secret":"t"}"#, None).server.unwrap();
+        let md5 = desk
+            .write(r#"{"secret":"s","server_auth":"md5","server_secret":"t"}"#, None)
+            .server
+            .unwrap();
         assert_eq!(md5.user, "reveille.local");
         assert_eq!(desk.opened(Purpose::ServerSecret, &md5.secret), hash("reveille.local", "t"));
         assert!(md5.notification.is_none(), "one digest serves both");
 
-        let basic = desk.write(r#"{"secret":"s","server_auth":"basic","server_secret":"t"}"#, None).server.unwrap();
+        let basic = desk
+            .write(r#"{"secret":"s","server_auth":"basic","server_secret":"t"}"#, None)
+            .server
+            .unwrap();
         assert_eq!(desk.opened(Purpose::ServerSecret, &basic.secret), b"t");
         let notification = basic.notification.as_ref().unwrap();
-        assert_eq!(desk.opened(Purpose::NotificationSecret, notification), hash("reveille.local", "t"));
+        assert_eq!(
+            desk.opened(Purpose::NotificationSecret, notification),
+            hash("reveille.local", "t")
+        );
 
-        let other = desk.write(r#"{"secret":"s","server_auth":"md5","server_user":"v","server_secret":"t"}"#, None).server.unwrap();
+        let other = desk
+            .write(
+                r#"{"secret":"s","server_auth":"md5","server_user":"v","server_secret":"t"}"#,
+                None,
+            )
+            .server
+            .unwrap();
         assert_eq!(desk.opened(Purpose::ServerSecret, &other.secret), hash("v", "t"));
-        assert_eq!(desk.opened(Purpose::NotificationSecret, other.notification.as_ref().unwrap()), hash("reveille.local", "t"));
+        assert_eq!(
+            desk.opened(Purpose::NotificationSecret, other.notification.as_ref().unwrap()),
+            hash("reveille.local", "t")
+        );
     }
 
     #[test]
@@ -450,8 +554,14 @@ mod tests {
             assert_eq!(desk.upsert(line, None).unwrap_err().key, key, "{line}");
         }
         let device = desk.write(r#"{"secret":"s","server_auth":"md5","server_secret":"t"}"#, None);
-        assert_eq!(desk.upsert(r#"{"server_auth":"basic"}"#, Some(&device)).unwrap_err().key, "server_secret");
-        assert_eq!(desk.upsert(r#"{"server_user":"v"}"#, Some(&device)).unwrap_err().key, "server_user");
+        assert_eq!(
+            desk.upsert(r#"{"server_auth":"basic"}"#, Some(&device)).unwrap_err().key,
+            "server_secret"
+        );
+        assert_eq!(
+            desk.upsert(r#"{"server_user":"v"}"#, Some(&device)).unwrap_err().key,
+            "server_user"
+        );
         assert_eq!(desk.upsert(r#"{"server_auth":"md5"}"#, Some(&device)), Ok(Upsert::Unchanged));
         assert!(desk.write(r#"{"server_auth":null}"#, Some(&device)).server.is_none());
     }
@@ -460,12 +570,20 @@ mod tests {
     fn the_row_of_a_device_stays_bounded() {
         let desk = Desk::new();
         let attributes = |from: usize| {
-            let all: Vec<_> = (from..from + 40).map(|n| format!(r#""attributes.a{n}":"x""#)).collect();
+            let all: Vec<_> =
+                (from..from + 40).map(|n| format!(r#""attributes.a{n}":"x""#)).collect();
             all.join(",")
         };
         let device = desk.write(&format!(r#"{{"secret":"s",{}}}"#, attributes(0)), None);
-        assert_eq!(desk.upsert(&format!("{{{}}}", attributes(40)), Some(&device)).unwrap_err().key, "attributes");
-        let long: Vec<_> = (0..20).map(|n| format!(r#""attributes.l{n}":"{}""#, "x".repeat(250))).collect();
-        assert_eq!(desk.upsert(&format!("{{{}}}", long.join(",")), Some(&device)).unwrap_err().key, "attributes");
+        assert_eq!(
+            desk.upsert(&format!("{{{}}}", attributes(40)), Some(&device)).unwrap_err().key,
+            "attributes"
+        );
+        let long: Vec<_> =
+            (0..20).map(|n| format!(r#""attributes.l{n}":"{}""#, "x".repeat(250))).collect();
+        assert_eq!(
+            desk.upsert(&format!("{{{}}}", long.join(",")), Some(&device)).unwrap_err().key,
+            "attributes"
+        );
     }
 }

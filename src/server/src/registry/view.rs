@@ -10,14 +10,21 @@ use api::{DevicePage, DeviceSummary, DeviceView, JobView};
 use wire::Encoding;
 
 /// The device that `name` names: its id, `msisdn:…` or `imsi:…`.
-pub async fn view(store: &dyn Store, authority: &str, name: &str) -> Result<Option<DeviceView>, RegistryError> {
+pub async fn view(
+    store: &dyn Store,
+    authority: &str,
+    name: &str,
+) -> Result<Option<DeviceView>, RegistryError> {
     let Some(id) = lookup::resolve(store, authority, name).await? else { return Ok(None) };
     let row = update::load::<Device>(store, Shard::of(&id.root()), &id.key(Table::Device)).await?;
     Ok(row.map(|(device, _)| view_of(id, device)))
 }
 
 fn view_of(id: DeviceId, device: Device) -> DeviceView {
-    let jobs = device.jobs.iter().map(|job| JobView { seq: job.seq, state: job_state(&job.job).to_owned() });
+    let jobs = device
+        .jobs
+        .iter()
+        .map(|job| JobView { seq: job.seq, state: job_state(&job.job).to_owned() });
     DeviceView {
         device: id.device,
         authority: id.authority,
@@ -85,7 +92,9 @@ pub async fn list(
     // A deployment of a few devices has them scattered over all shards; this many looks find them in one page.
     for _ in 0..SHARDS {
         let Some(Place { shard, cursor }) = place.take() else { break };
-        let page = store.scan(shard, Table::Device, cursor, limit.saturating_sub(devices.len()).max(1)).await?;
+        let page = store
+            .scan(shard, Table::Device, cursor, limit.saturating_sub(devices.len()).max(1))
+            .await?;
         for (key, row) in page.rows {
             let Some(id) = DeviceId::from_root(&key.id) else { continue };
             if authority.is_none_or(|authority| authority == id.authority) {
@@ -94,7 +103,9 @@ pub async fn list(
         }
         place = match page.next {
             Some(cursor) => Some(Place { shard, cursor: Some(cursor) }),
-            None => Shard::all().nth(usize::from(shard.number()) + 1).map(|shard| Place { shard, cursor: None }),
+            None => Shard::all()
+                .nth(usize::from(shard.number()) + 1)
+                .map(|shard| Place { shard, cursor: None }),
         };
         if devices.len() >= limit {
             break;

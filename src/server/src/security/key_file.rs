@@ -58,10 +58,13 @@ fn parse(text: &str) -> Result<Vec<(u8, Key)>, Option<(usize, &'static str)>> {
             continue;
         }
         let wrong = |what| Some((line, what));
-        let (number, digits) = text.split_once(' ').ok_or_else(|| wrong("is not a number and a key"))?;
-        let number = number.parse().map_err(|_nan| wrong("does not begin with a number from 0 to 255"))?;
+        let (number, digits) =
+            text.split_once(' ').ok_or_else(|| wrong("is not a number and a key"))?;
+        let number =
+            number.parse().map_err(|_nan| wrong("does not begin with a number from 0 to 255"))?;
         let mut key = [0; 32];
-        hex::decode_to_slice(digits.trim(), &mut key).map_err(|_short| wrong("a key is 64 hexadecimal digits"))?;
+        hex::decode_to_slice(digits.trim(), &mut key)
+            .map_err(|_short| wrong("a key is 64 hexadecimal digits"))?;
         if keys.iter().any(|(other, _)| *other == number) {
             return Err(wrong("this number is used twice"));
         }
@@ -88,7 +91,8 @@ fn make_in(file: &Path) -> io::Result<()> {
     };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let mut key: Key = [0; 32];
-    aws_lc_rs::rand::fill(&mut key).map_err(|_unspecified| io::Error::other("the system gives no random numbers"))?;
+    aws_lc_rs::rand::fill(&mut key)
+        .map_err(|_unspecified| io::Error::other("the system gives no random numbers"))?;
     let draft = directory.join(format!("{DRAFT}{}", hex::encode(rand::random::<[u8; 8]>())));
     let mut opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     let written = write!(opened, "{HEAD}1 {}\n", hex::encode(key)).and_then(|()| opened.sync_all());

@@ -29,7 +29,13 @@ pub fn token() -> [u8; 16] {
 ///
 /// The first is the one to give now. Then come that of the last period, and both under the vault's older key (which are
 /// the same two again when there is no older one). `auth_count` makes them all worthless after each success.
-pub fn challenges(vault: &Vault, id: &DeviceId, session: &SessionId, auth_count: u32, now: Instant) -> [Nonce; 4] {
+pub fn challenges(
+    vault: &Vault,
+    id: &DeviceId,
+    session: &SessionId,
+    auth_count: u32,
+    now: Instant,
+) -> [Nonce; 4] {
     let period = now.0 / PERIOD_MS;
     let of = |period: u64| {
         vault.derive(
@@ -76,7 +82,11 @@ mod tests {
         let session = SessionId::parse("1A").unwrap();
         let at = |now| challenges(&vault, &id, &session, 3, Instant(now));
         let [first, ..] = at(10 * PERIOD_MS + 1);
-        assert_eq!(at(11 * PERIOD_MS - 1)[0], first, "a repeated first message gets the same octets");
+        assert_eq!(
+            at(11 * PERIOD_MS - 1)[0],
+            first,
+            "a repeated first message gets the same octets"
+        );
         assert!(at(11 * PERIOD_MS).contains(&first));
         assert!(at(12 * PERIOD_MS - 1).contains(&first));
         assert!(!at(12 * PERIOD_MS).contains(&first));

@@ -156,12 +156,17 @@ impl Vault {
         if *version != VERSION {
             return Err(SealError::Version(*version));
         }
-        let key = self.keys.iter().find(|key| key.number == *number).ok_or(SealError::NoKey(*number))?;
+        let key =
+            self.keys.iter().find(|key| key.number == *number).ok_or(SealError::NoKey(*number))?;
         let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(SealError::TooShort)?;
         let mut body = body.to_vec();
         let plain = key
             .seal
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(binding.octets()), &mut body)
+            .open_in_place(
+                Nonce::assume_unique_for_key(*nonce),
+                Aad::from(binding.octets()),
+                &mut body,
+            )
             .map_err(|_unspecified| SealError::NotOpened)?;
         Ok(plain.to_vec())
     }
@@ -172,9 +177,15 @@ impl Vault {
     }
 
     /// Opens what [`Self::seal_hash`] sealed.
-    pub fn open_hash(&self, binding: &Binding<'_>, sealed: &Sealed) -> Result<SecretHash, SealError> {
+    pub fn open_hash(
+        &self,
+        binding: &Binding<'_>,
+        sealed: &Sealed,
+    ) -> Result<SecretHash, SealError> {
         let plain = self.open(binding, sealed)?;
-        Ok(SecretHash::from_octets(plain.try_into().map_err(|_wrong_length| SealError::NotADigest)?))
+        Ok(SecretHash::from_octets(
+            plain.try_into().map_err(|_wrong_length| SealError::NotADigest)?,
+        ))
     }
 
     /// Whether `sealed` was sealed with the key that seals now; if not, sealing it anew finishes a rotation.
@@ -192,7 +203,8 @@ impl Vault {
         }
         let under = |key: Option<&WorkingKey>| {
             let mac = key.map(|key| hmac::sign(&key.derive, &octets));
-            mac.and_then(|mac| mac.as_ref().first_chunk().copied()).expect("a vault has a key, and HMAC-SHA256 32 octets")
+            mac.and_then(|mac| mac.as_ref().first_chunk().copied())
+                .expect("a vault has a key, and HMAC-SHA256 32 octets")
         };
         [under(self.keys.first()), under(self.keys.last())]
     }
@@ -200,7 +212,8 @@ impl Vault {
 
 /// Whether a store's directory holds anything but what an interrupted first start left.
 fn is_used(directory: &Path) -> bool {
-    let mut names = directory.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let mut names =
+        directory.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
     names.any(|name| !name.to_string_lossy().starts_with(key_file::DRAFT))
 }
 
@@ -212,7 +225,8 @@ impl WorkingKey {
         let derive = hmac::sign(&master, b"reveille derive 1");
         Self {
             number,
-            seal: RandomizedNonceKey::new(&AES_256_GCM, seal.as_ref()).expect("HMAC-SHA256 gives the 32 octets of a key"),
+            seal: RandomizedNonceKey::new(&AES_256_GCM, seal.as_ref())
+                .expect("HMAC-SHA256 gives the 32 octets of a key"),
             derive: hmac::Key::new(hmac::HMAC_SHA256, derive.as_ref()),
         }
     }
@@ -257,7 +271,10 @@ mod tests {
             assert!(vault.open(&binding, &changed).is_err(), "octet {place}");
         }
         for length in 0..sealed.0.len() {
-            assert!(vault.open(&binding, &Sealed(sealed.0[..length].to_vec())).is_err(), "{length} octets");
+            assert!(
+                vault.open(&binding, &Sealed(sealed.0[..length].to_vec())).is_err(),
+                "{length} octets"
+            );
         }
     }
 

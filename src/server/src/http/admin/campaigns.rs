@@ -9,7 +9,9 @@ use crate::{
     engine::Engine,
     rows::DeviceId,
 };
-use api::{CampaignPage, CampaignView, ControlRequest, EnrolReport, Problem, ProblemType, ResultPage};
+use api::{
+    CampaignPage, CampaignView, ControlRequest, EnrolReport, Problem, ProblemType, ResultPage,
+};
 use axum::{
     Json,
     extract::State,
@@ -19,7 +21,8 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 /// What the text of a campaign may call itself. JSON is YAML, so one reader serves all.
-const DOCUMENTS: &[&str] = &["application/yaml", "application/json", "application/x-yaml", "text/yaml", "text/x-yaml"];
+const DOCUMENTS: &[&str] =
+    &["application/yaml", "application/json", "application/x-yaml", "text/yaml", "text/x-yaml"];
 
 /// The query of a submission.
 #[derive(Debug, Deserialize)]
@@ -60,7 +63,9 @@ pub(super) async fn enroll(
 ) -> Result<Json<EnrolReport>, Refusal> {
     let names: Vec<String> = json(&headers, &body)?;
     check_names(&names)?;
-    Ok(Json(campaigns::enroll_part(&engine, &authority, &id, query.part, query.parts, names).await?))
+    Ok(Json(
+        campaigns::enroll_part(&engine, &authority, &id, query.part, query.parts, names).await?,
+    ))
 }
 
 /// Refuses names that no device can have. Whether there is such a device is not asked here.
@@ -69,18 +74,22 @@ fn check_names(names: &[String]) -> Result<(), Refusal> {
         let detail = format!("{} devices; a part has at most {}", names.len(), api::MOST_NAMES);
         return Err(Refusal::new(ProblemType::BadBody, detail));
     }
-    let sound = |name: &str| (1..=DeviceId::LONGEST).contains(&name.len()) && !name.chars().any(char::is_control);
-    let problems = names.iter().enumerate().filter(|(_, name)| !sound(name)).map(|(place, _)| Problem {
-        path: format!("[{place}]"),
-        line: None,
-        what: "is not the name of a device".into(),
-        help: format!("1 to {} octets of text without control characters", DeviceId::LONGEST),
-    });
+    let sound = |name: &str| {
+        (1..=DeviceId::LONGEST).contains(&name.len()) && !name.chars().any(char::is_control)
+    };
+    let problems =
+        names.iter().enumerate().filter(|(_, name)| !sound(name)).map(|(place, _)| Problem {
+            path: format!("[{place}]"),
+            line: None,
+            what: "is not the name of a device".into(),
+            help: format!("1 to {} octets of text without control characters", DeviceId::LONGEST),
+        });
     let problems: Vec<_> = problems.collect();
     if problems.is_empty() {
         return Ok(());
     }
-    Err(Refusal::new(ProblemType::BadBody, "no device of this part was enrolled").with_problems(problems))
+    Err(Refusal::new(ProblemType::BadBody, "no device of this part was enrolled")
+        .with_problems(problems))
 }
 
 pub(super) async fn list(
@@ -102,7 +111,9 @@ pub(super) async fn results(
     Segments((authority, id)): Segments<(String, String)>,
     Params(page): Params<PageOf>,
 ) -> Result<Json<ResultPage>, Refusal> {
-    Ok(Json(campaigns::results(&engine, &authority, &id, page.cursor.as_deref(), page.limit()).await?))
+    Ok(Json(
+        campaigns::results(&engine, &authority, &id, page.cursor.as_deref(), page.limit()).await?,
+    ))
 }
 
 pub(super) async fn control(
@@ -116,11 +127,13 @@ pub(super) async fn control(
         "resume" => Control::Resume,
         "abort" => Control::Abort,
         _ => {
-            let detail = format!("`{verb}` cannot be done to a campaign; pause, resume and abort can");
+            let detail =
+                format!("`{verb}` cannot be done to a campaign; pause, resume and abort can");
             return Err(Refusal::new(ProblemType::NoSuchPath, detail));
         }
     };
-    let request: ControlRequest = if body.is_empty() { ControlRequest::default() } else { json(&headers, &body)? };
+    let request: ControlRequest =
+        if body.is_empty() { ControlRequest::default() } else { json(&headers, &body)? };
     if request.why.len() > ControlRequest::LONGEST_WHY {
         let detail = format!("`why` is longer than {} octets", ControlRequest::LONGEST_WHY);
         return Err(Refusal::new(ProblemType::BadBody, detail));

@@ -25,7 +25,8 @@ pub(super) struct ImportOf {
 }
 
 const CSV: &[&str] = &["text/csv"];
-const JSON_LINES: &[&str] = &["application/jsonl", "application/x-ndjson", "application/json-seq", "application/json"];
+const JSON_LINES: &[&str] =
+    &["application/jsonl", "application/x-ndjson", "application/json-seq", "application/json"];
 
 pub(super) async fn import(
     State(engine): State<Arc<Engine>>,
@@ -34,8 +35,12 @@ pub(super) async fn import(
     Octets(body): Octets,
 ) -> Result<Json<ImportReport>, Refusal> {
     let format = match &query.format {
-        Some(name) => Format::from_name(name)
-            .ok_or_else(|| Refusal::new(ProblemType::BadRequest, format!("`format` is `{name}`; it may be csv or jsonl")))?,
+        Some(name) => Format::from_name(name).ok_or_else(|| {
+            Refusal::new(
+                ProblemType::BadRequest,
+                format!("`format` is `{name}`; it may be csv or jsonl"),
+            )
+        })?,
         None if body_is(&headers, CSV).is_ok() => Format::Csv,
         None => Format::JsonLines,
     };
@@ -91,15 +96,19 @@ pub(super) async fn show(
     known_authority(&engine, Some(&authority))?;
     let view = registry::view(engine.store(), &authority, &name).await?;
     view.map(Json).ok_or_else(|| {
-        Refusal::new(ProblemType::NoSuchDevice, format!("the registry of `{authority}` has no device under this name"))
+        Refusal::new(
+            ProblemType::NoSuchDevice,
+            format!("the registry of `{authority}` has no device under this name"),
+        )
     })
 }
 
 fn known_authority(engine: &Engine, name: Option<&str>) -> Result<(), Refusal> {
     match name {
-        Some(name) if engine.config().authority(name).is_none() => {
-            Err(Refusal::new(ProblemType::NoSuchAuthority, format!("this server has no authority `{name}`")))
-        }
+        Some(name) if engine.config().authority(name).is_none() => Err(Refusal::new(
+            ProblemType::NoSuchAuthority,
+            format!("this server has no authority `{name}`"),
+        )),
         _ => Ok(()),
     }
 }

@@ -81,17 +81,23 @@ pub(super) fn page_limit(asked: Option<usize>) -> usize {
 /// Refuses a body that says to be something else than one of `kinds`. One that says nothing is refused, too: a web page
 /// can make a browser send that.
 pub(super) fn body_is(headers: &HeaderMap, kinds: &[&str]) -> Result<(), Refusal> {
-    let said = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let said =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = said.split(';').next().unwrap_or_default().trim();
     if kinds.iter().any(|known| known.eq_ignore_ascii_case(kind)) {
         return Ok(());
     }
-    let said = if kind.is_empty() { "there is no Content-Type".to_owned() } else { format!("Content-Type is `{kind}`") };
+    let said = if kind.is_empty() {
+        "there is no Content-Type".to_owned()
+    } else {
+        format!("Content-Type is `{kind}`")
+    };
     Err(Refusal::new(ProblemType::WrongMediaType, format!("{said}; send {}", kinds.join(" or "))))
 }
 
 /// Reads a JSON body.
 pub(super) fn json<T: DeserializeOwned>(headers: &HeaderMap, octets: &[u8]) -> Result<T, Refusal> {
     body_is(headers, &["application/json"])?;
-    serde_json::from_slice(octets).map_err(|error| Refusal::new(ProblemType::BadBody, error.to_string()))
+    serde_json::from_slice(octets)
+        .map_err(|error| Refusal::new(ProblemType::BadBody, error.to_string()))
 }

@@ -34,10 +34,15 @@ impl Refusal {
 
     fn store(error: &StoreError) -> Self {
         match error {
-            StoreError::TooMuch { .. } | StoreError::Refused(_) | StoreError::Corrupt(_) => Self::internal(error),
+            StoreError::TooMuch { .. } | StoreError::Refused(_) | StoreError::Corrupt(_) => {
+                Self::internal(error)
+            }
             StoreError::Poisoned(_) | StoreError::Closing | StoreError::Backend { .. } => {
                 tracing::warn!(error = error as &dyn Error, "the store does not answer");
-                Self::new(ProblemType::StoreAway, "what was asked may be done or not: repeat the request later")
+                Self::new(
+                    ProblemType::StoreAway,
+                    "what was asked may be done or not: repeat the request later",
+                )
             }
         }
     }
@@ -53,8 +58,10 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, serde_json::to_vec(&self.0).unwrap_or_default()).into_response();
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response =
+            (status, serde_json::to_vec(&self.0).unwrap_or_default()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -70,7 +77,9 @@ impl From<RegistryError> for Refusal {
             RegistryError::Store(error) => Self::store(error),
             RegistryError::Update(error) => Self::update(error),
             RegistryError::Row(_) | RegistryError::Seal(_) => Self::internal(&error),
-            RegistryError::Cursor => Self::new(ProblemType::BadRequest, "`cursor` is not one that a list gave as `next`"),
+            RegistryError::Cursor => {
+                Self::new(ProblemType::BadRequest, "`cursor` is not one that a list gave as `next`")
+            }
         }
     }
 }
@@ -86,7 +95,8 @@ impl From<ImportError> for Refusal {
                     what: fault.what,
                     help: fault.help,
                 });
-                Self::new(ProblemType::BadBody, "the header is wrong, so no line was read").with_problems(problems.collect())
+                Self::new(ProblemType::BadBody, "the header is wrong, so no line was read")
+                    .with_problems(problems.collect())
             }
         }
     }
@@ -103,14 +113,22 @@ impl From<campaigns::Error> for Refusal {
                     what: problem.what.clone(),
                     help: problem.help.clone(),
                 });
-                Self::new(ProblemType::BadCampaign, "nothing was stored").with_problems(problems.collect())
+                Self::new(ProblemType::BadCampaign, "nothing was stored")
+                    .with_problems(problems.collect())
             }
             E::NoAuthority(_) => Self::new(ProblemType::NoSuchAuthority, error.to_string()),
             E::NotFound { .. } => Self::new(ProblemType::NoSuchCampaign, error.to_string()),
-            E::Different(_) => Self::new(ProblemType::OtherCampaign, format!("{error}: give this one an id of its own")),
-            E::TooMany(_) | E::NoFile | E::Closed(_) | E::TooLate(_) => Self::new(ProblemType::WrongState, error.to_string()),
+            E::Different(_) => Self::new(
+                ProblemType::OtherCampaign,
+                format!("{error}: give this one an id of its own"),
+            ),
+            E::TooMany(_) | E::NoFile | E::Closed(_) | E::TooLate(_) => {
+                Self::new(ProblemType::WrongState, error.to_string())
+            }
             E::Part { .. } => Self::new(ProblemType::BadBody, error.to_string()),
-            E::Cursor => Self::new(ProblemType::BadRequest, "`cursor` is not one that a list gave as `next`"),
+            E::Cursor => {
+                Self::new(ProblemType::BadRequest, "`cursor` is not one that a list gave as `next`")
+            }
             E::Store(error) => Self::store(error),
             E::Update(error) => Self::update(error),
             E::Row(_) | E::Seal(_) | E::Document(_) | E::Enrol(_) => Self::internal(&error),
