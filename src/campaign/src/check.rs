@@ -3,7 +3,8 @@
 //! Reading a document settles each key by itself. Here stand the rules between keys, between the document and its authority,
 //! and between the document and what is known of the devices.
 
-use crate::campaign::{self, Campaign, Parts};
+use crate::campaign::{Campaign, Parts};
+use crate::compile::compile;
 use crate::document::{Document, Lane, Mode, Ui};
 use crate::problem::{Problem, nearest};
 use crate::scope::Scope;
@@ -62,7 +63,7 @@ fn examine(
     unread: Vec<Problem>,
     grounds: &Grounds<'_>,
 ) -> Result<Campaign, Vec<Problem>> {
-    let (parts, uncompiled) = campaign::compile(&document);
+    let (parts, uncompiled) = compile(&document);
     let mut checker = Checker { document: &document, grounds, problems: Vec::new() };
     checker.whole();
     checker.conditions(&parts);

@@ -129,8 +129,12 @@ pub enum ExpressionError {
     Function { name: String },
     #[error("{0}")]
     Unsupported(&'static str),
-    #[error("`{0}` is no address of a node")]
-    Address(String),
+    #[error("`{text}` is no address of a node: {source}")]
+    Address {
+        text: String,
+        #[source]
+        source: wire::uri::UriError,
+    },
     #[error("`{pattern}` is no regular expression that can be used: {what}")]
     Pattern { pattern: String, what: String },
     #[error("is {found}, not true or false")]

@@ -16,6 +16,7 @@
 
 mod campaign;
 pub mod check;
+mod compile;
 pub mod control;
 pub mod document;
 pub mod expression;
@@ -27,15 +28,17 @@ mod problem;
 pub mod progress;
 pub mod retry;
 pub mod scope;
+mod setting;
 pub mod target;
 mod template;
 pub mod time;
 
-pub use campaign::{Campaign, Part, Rendered, Setting, StoredError, reads_of};
+pub use campaign::{Campaign, Part, StoredError};
 pub use document::Document;
 pub use expression::{Expression, ExpressionError};
 pub use job::{Job, Outcome};
 pub use problem::Problem;
 pub use scope::{Scope, Verb};
+pub use setting::{Rendered, Setting, reads_of};
 pub use template::{RenderError, TemplateError};
 pub use time::Instant;

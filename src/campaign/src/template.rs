@@ -73,13 +73,11 @@ impl Sources {
             .filter(|name| !uses::ROOTS.contains(&name.as_str()))
             .collect();
         unknown.sort();
-        match unknown.into_iter().next() {
-            Some(name) => Err(TemplateError::Variable { name }),
-            None => {
-                try_out(&template, &uses)?;
-                Ok(Text::Template { name, uses })
-            }
+        if let Some(name) = unknown.into_iter().next() {
+            return Err(TemplateError::Variable { name });
         }
+        try_out(&template, &uses)?;
+        Ok(Text::Template { name, uses })
     }
 
     pub(crate) fn finish(self) -> Engine {
@@ -200,8 +198,12 @@ pub enum TemplateError {
     Variable { name: String },
     #[error("`{root}` is looked into by a name, as in {root}[\"…\"]")]
     Whole { root: &'static str },
-    #[error("`{0}` is no address of a node")]
-    Address(String),
+    #[error("`{text}` is no address of a node: {source}")]
+    Address {
+        text: String,
+        #[source]
+        source: wire::uri::UriError,
+    },
 }
 
 /// Why a setting cannot be made for a device. No variant holds a value of the device.
@@ -226,5 +228,6 @@ pub enum RenderError {
 
 /// The address that a document writes in brackets.
 fn address_of(text: &str) -> Result<LocUri, TemplateError> {
-    LocUri::parse(text).map_err(|_| TemplateError::Address(crate::document::printable(text)))
+    LocUri::parse(text)
+        .map_err(|source| TemplateError::Address { text: crate::document::printable(text), source })
 }

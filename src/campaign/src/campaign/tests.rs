@@ -1,6 +1,8 @@
 use super::*;
+use crate::RenderError;
 use crate::check::{Grounds, read};
 use crate::scope::Scope;
+use std::collections::BTreeMap;
 
 const DOCUMENT: &str = r#"
 campaign: qos

@@ -1,17 +1,20 @@
 //! The rules for single settings, and between the settings of one set.
 
 use super::Checker;
-use crate::campaign::{self, Parts, Setting};
+use crate::campaign::Parts;
 use crate::document::{Apply, Declared};
 use crate::scope::{Denied, Verb};
+use crate::setting::{self, Setting};
 use std::collections::BTreeMap;
 use wire::meta::Format;
 
 impl Checker<'_> {
     pub(super) fn settings(&mut self, parts: &Parts) {
-        for declared in self.document.sets() {
-            self.doubled(declared);
-            declared.iter().for_each(|declared| self.flags(declared));
+        for set in self.document.sets() {
+            self.doubled(set);
+            for declared in set {
+                self.flags(declared);
+            }
         }
         for setting in parts.all_settings() {
             self.scope(setting);
@@ -113,7 +116,7 @@ impl Checker<'_> {
     fn value(&mut self, setting: &Setting) {
         let Some(value) = setting.value.as_ref().and_then(|value| value.plain()) else { return };
         let path = format!("{}.value", setting.path);
-        if let Err(error) = campaign::valid(setting.verb, &setting.format, value) {
+        if let Err(error) = setting::valid(setting.verb, &setting.format, value) {
             let shown = if setting.secret {
                 "the secret".to_owned()
             } else {

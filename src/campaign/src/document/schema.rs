@@ -174,23 +174,23 @@ fn setting(reader: &mut Reader, path: String, node: &Node) -> Option<Declared> {
     let section = reader.section(&path, node, SETTING)?;
     reader.missing(&section, "uri", "name the node, as in ./ConnMO/QoS/MaxDownlink");
     let verbs: Vec<_> = Verb::ALL.into_iter().map(|verb| (verb.name(), verb)).collect();
-    let verb = match Reader::has(&section, "do") {
-        true => reader.choice(&section, "do", &verbs, &[]),
-        false => Some(Verb::Ensure),
+    let verb = if Reader::has(&section, "do") {
+        reader.choice(&section, "do", &verbs, &[])
+    } else {
+        Some(Verb::Ensure)
     };
     let format = format(reader, &section);
     // `value:` with nothing behind it is no value, which is what some nodes take.
     let absent = node_of(&section, "value").is_none_or(|node| node.value == Value::Absent);
-    let value =
-        if absent { None } else { Some(reader.text(&section, "value", limits::VALUE_OCTETS)) };
+    let value = if absent {
+        Some(None)
+    } else {
+        reader.text(&section, "value", limits::VALUE_OCTETS).map(Some)
+    };
     let secret = reader.flag(&section, "secret").unwrap_or(false);
     let readable = reader.flag(&section, "readable");
     let uri = reader.text(&section, "uri", limits::URI_TEMPLATE_OCTETS)?;
-    let value = match value {
-        None => None,
-        Some(read) => Some(read?),
-    };
-    Some(Declared { path, uri, verb: verb?, format: format?, value, secret, readable })
+    Some(Declared { path, uri, verb: verb?, format: format?, value: value?, secret, readable })
 }
 
 fn node_of<'n>(section: &Section<'n>, key: &str) -> Option<&'n Node> {

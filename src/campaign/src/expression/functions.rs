@@ -57,6 +57,7 @@ fn brief(error: &regex::Error) -> String {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the signature is the library's")]
 fn number<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let text = text(&arguments)?.trim();
     if let Ok(number) = text.parse::<i64>() {
@@ -68,6 +69,7 @@ fn number<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Exec
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the signature is the library's")]
 fn truth<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let text = text(&arguments)?.trim();
     let known = [("true", true), ("1", true), ("false", false), ("0", false)];

@@ -126,8 +126,10 @@ impl Walk {
             }
             return Ok(());
         }
-        let uri = LocUri::parse(key)
-            .map_err(|_| ExpressionError::Address(crate::document::printable(key)))?;
+        let uri = LocUri::parse(key).map_err(|source| ExpressionError::Address {
+            text: crate::document::printable(key),
+            source,
+        })?;
         *key = uri.to_string();
         if !self.found.settings.contains(&uri) {
             self.found.settings.push(uri);

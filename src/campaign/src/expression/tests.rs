@@ -32,7 +32,7 @@ fn r3_r4_a_device_is_found_by_what_is_known_of_it() {
         r#"groups.exists(g, g.startsWith("tri"))"#,
         r#"groups.all(g, g != "silver") && size(groups) == 2"#,
         r#"attributes["n.a-me"] == "x""#,
-        r#"has(attributes.plan) && !has(attributes.region)"#,
+        r"has(attributes.plan) && !has(attributes.region)",
         r#""plan" in {"plan": 1}"#,
         r#"model in ["RV-100", "RV-200"]"#,
         r#"firmware.matches("^1\\.[0-4]\\.")"#,

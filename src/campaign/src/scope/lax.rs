@@ -39,16 +39,13 @@ fn decoded_once(text: &str) -> Option<String> {
         let escape = (*first == b'%').then(|| after.split_at_checked(2)).flatten();
         let octet = escape
             .and_then(|(digits, _)| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        match (octet, escape) {
-            (Some(octet), Some((_, behind))) => {
-                octets.push(octet);
-                rest = behind;
-                changed = true;
-            }
-            _ => {
-                octets.push(*first);
-                rest = after;
-            }
+        if let (Some(octet), Some((_, behind))) = (octet, escape) {
+            octets.push(octet);
+            rest = behind;
+            changed = true;
+        } else {
+            octets.push(*first);
+            rest = after;
         }
     }
     changed.then(|| String::from_utf8_lossy(&octets).into_owned())

@@ -7,7 +7,7 @@ fn grant(uri: &str, rights: &[Right]) -> Grant {
     Grant { uri: uri.into(), rights: rights.to_vec() }
 }
 
-/// An operator who may write access points and QoS, run diagnostics, rename its own proxies; bookmarks are the user's.
+/// An operator who may write access points and `QoS`, run diagnostics, rename its own proxies; bookmarks are the user's.
 fn operator() -> Scope {
     let grants = [
         grant("./AP", &[Right::Write]),
@@ -218,17 +218,16 @@ fn bad_patterns_are_all_reported() {
 
 /// Spellings of a name that some device might take for it.
 fn spelling(name: &'static str) -> impl Strategy<Value = String> {
-    proptest::collection::vec((any::<bool>(), 0..3_u8), name.len()).prop_map(move |choices| {
-        let mut text = String::new();
-        for (octet, (upper, encoded)) in name.bytes().zip(choices) {
-            let octet = if upper { octet.to_ascii_uppercase() } else { octet.to_ascii_lowercase() };
-            match encoded {
-                0 => text.push(char::from(octet)),
-                1 => text.push_str(&format!("%{octet:02x}")),
-                _ => text.push_str(&format!("%25{octet:02X}")),
-            }
+    let letter = |octet: u8, (upper, encoded): (bool, u8)| {
+        let octet = if upper { octet.to_ascii_uppercase() } else { octet };
+        match encoded {
+            0 => char::from(octet).to_string(),
+            1 => format!("%{octet:02x}"),
+            _ => format!("%25{octet:02X}"),
         }
-        text
+    };
+    proptest::collection::vec((any::<bool>(), 0..3_u8), name.len()).prop_map(move |choices| {
+        name.bytes().zip(choices).map(|(octet, choice)| letter(octet, choice)).collect()
     })
 }
 
