@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fjall::{Database, KeyspaceCreateOptions, PersistMode};
+use mimalloc::MiMalloc;
 use server::store::embedded::{Embedded, EmbeddedConfig};
 use server::store::{Change, Key, Shard, Store, Table, Verdict};
-use mimalloc::MiMalloc;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
@@ -21,6 +21,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Devices, shared out among the callers.
 const DEVICES: usize = 1 << 15;
+/// Messages of a session: the commits for a device before the next has its turn.
+const MESSAGES: usize = 4;
 /// Commits in one measured round, whatever the number of callers.
 const ROUND: usize = 2048;
 const CALLERS: [usize; 3] = [1, 64, 512];
@@ -32,7 +34,7 @@ const ANSWER: [u8; 900] = [7; 900];
 struct Caller {
     store: Arc<Embedded>,
     devices: Vec<(Shard, Key)>,
-    next: usize,
+    commits: usize,
     deadline: u64,
 }
 
@@ -43,13 +45,14 @@ impl Caller {
             (Shard::of(id.as_bytes()), Key::new(Table::Device, id))
         };
         let devices = (number..DEVICES).step_by(callers).map(device).collect();
-        Self { store: Arc::clone(store), devices, next: 0, deadline: 1 << 50 }
+        Self { store: Arc::clone(store), devices, commits: 0, deadline: 1 << 50 }
     }
 
     fn device(&mut self) -> (Shard, Key) {
         self.deadline += 1;
-        self.next = (self.next + 1) % self.devices.len();
-        self.devices.get(self.next).expect("the next is always within").clone()
+        self.commits += 1;
+        let next = self.commits / MESSAGES % self.devices.len();
+        self.devices.get(next).expect("it is always within").clone()
     }
 
     async fn small(&mut self) {
@@ -60,13 +63,16 @@ impl Caller {
     /// What an HTTP worker does for one message of a device.
     async fn message(&mut self) {
         let (shard, key) = self.device();
-        let (session, answer) = (Key::new(Table::Session, key.id.clone()), Key::new(Table::Answer, key.id.clone()));
-        let rows = self.store.read(shard, &[key.clone(), session.clone()]).await.expect("the store reads");
+        let (session, answer) =
+            (Key::new(Table::Session, key.id.clone()), Key::new(Table::Answer, key.id.clone()));
+        let rows =
+            self.store.read(shard, &[key.clone(), session.clone()]).await.expect("the store reads");
         let half_an_hour = Duration::from_mins(30);
-        let guarded = rows.iter().zip([&key, &session]).fold(Change::new(), |change, (row, key)| match row {
-            Some(row) => change.if_is(key.clone(), row.revision),
-            None => change.if_absent(key.clone()),
-        });
+        let guarded =
+            rows.iter().zip([&key, &session]).fold(Change::new(), |change, (row, key)| match row {
+                Some(row) => change.if_is(key.clone(), row.revision),
+                None => change.if_absent(key.clone()),
+            });
         let change = guarded
             .queue_put("t".into(), key.id.clone(), self.deadline)
             .put(key, ROW)
@@ -85,12 +91,14 @@ impl Caller {
 fn commits(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime starts");
     let directory = tempfile::tempdir().expect("a directory can be made");
-    let store = Arc::new(Embedded::open(&EmbeddedConfig::new(directory.path())).expect("the store opens"));
+    let store =
+        Arc::new(Embedded::open(&EmbeddedConfig::new(directory.path())).expect("the store opens"));
     let mut group = criterion.benchmark_group("embedded");
     group.throughput(Throughput::Elements(ROUND as u64)).sample_size(10);
     for (name, is_message) in [("small", false), ("message", true)] {
         for callers in CALLERS {
-            let mut all: Vec<_> = (0..callers).map(|number| Caller::new(&store, number, callers)).collect();
+            let mut all: Vec<_> =
+                (0..callers).map(|number| Caller::new(&store, number, callers)).collect();
             group.bench_function(format!("{name} commits, {callers} callers"), |bench| {
                 bench.iter(|| all = runtime.block_on(round(std::mem::take(&mut all), is_message)));
             });

@@ -1,5 +1,6 @@
 //! The embedded store's clock: anchored to the wall clock once, at the start, and carried on by the monotonic one.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,23 +11,20 @@ pub(super) struct Clock {
     anchor: u64,
     started: Instant,
     /// The latest instant that is on disk: everything stored is from then or before.
-    stored: AtomicU64,
+    stored: Arc<AtomicU64>,
 }
 
 impl Clock {
-    /// A clock that starts now, but not before `stored`.
+    /// A clock that starts now, but not before `stored`, and keeps the latest instant that is on disk in there.
     #[expect(
         clippy::disallowed_methods,
         reason = "the embedded store's clock has to read the machine's clocks once"
     )]
-    pub(super) fn start(stored: u64) -> Self {
+    pub(super) fn start(stored: Arc<AtomicU64>) -> Self {
         let wall =
             SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Self {
-            anchor: milliseconds(wall).max(stored),
-            started: Instant::now(),
-            stored: AtomicU64::new(stored),
-        }
+        let anchor = milliseconds(wall).max(stored.load(Ordering::Relaxed));
+        Self { anchor, started: Instant::now(), stored }
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -55,7 +53,7 @@ mod tests {
     #[test]
     fn time_goes_on_from_the_stored_instant_when_the_wall_clock_was_set_back() {
         let far_ahead = 4_000_000_000_000;
-        let clock = Clock::start(far_ahead);
+        let clock = Clock::start(Arc::new(AtomicU64::new(far_ahead)));
         assert!(clock.now() >= far_ahead);
         assert!(clock.now() < far_ahead + 60_000);
     }

@@ -210,7 +210,7 @@ impl<'a> Group<'a> {
     fn put(&mut self, put: Putting) {
         let revision = self.next();
         let expires = put.keep.map_or(0, |keep| self.now.saturating_add(milliseconds(keep)).max(1));
-        if expires != 0 {
+        if expires != 0 && !layout::is_short_lived(put.table) {
             let note = layout::expiry_key(expires, put.table, &put.key);
             self.written.insert((Space::Expiry, note), Some(UserValue::from(&b""[..])));
         }
@@ -228,7 +228,8 @@ impl<'a> Group<'a> {
     fn move_member(&mut self, shard: Shard, moving: Moving) -> Result<(), StoreError> {
         let Moving { queue, member, to } = moving;
         let key = layout::member_key(shard, &queue, &member);
-        let from = self.get(Space::Member, &key)?.map(|value| layout::number(&value)).transpose()?;
+        let from =
+            self.get(Space::Member, &key)?.map(|value| layout::number(&value)).transpose()?;
         if from != to {
             let prefix = layout::queue_prefix(shard, &queue);
             if let Some(from) = from {
@@ -238,7 +239,8 @@ impl<'a> Group<'a> {
                 let place = layout::due_key(&prefix, to, &member);
                 self.written.insert((Space::Due, place), Some(UserValue::from(&b""[..])));
             }
-            self.written.insert((Space::Member, key), to.map(|to| UserValue::from(to.to_be_bytes())));
+            self.written
+                .insert((Space::Member, key), to.map(|to| UserValue::from(to.to_be_bytes())));
         }
         let moves = self.moves.entry(shard).or_default();
         moves.entry((queue, member)).and_modify(|moved| moved.to = to).or_insert(Move { from, to });

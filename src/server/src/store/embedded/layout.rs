@@ -3,6 +3,10 @@
 //! Keys start with the shard (but for expiry), so that a shard's part of anything is one range. Numbers are big-endian: the order
 //! of octets is then the order of numbers. Names of queues carry their length, so that no name runs into what follows.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use fjall::compaction::filter::Factory;
 use fjall::config::CompressionPolicy;
 use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, UserKey, UserValue};
 
@@ -11,6 +15,7 @@ use crate::store::shard::stable_hash;
 use crate::store::{Key, QueueName, Shard, StoreError};
 
 use super::EmbeddedConfig;
+use super::filter::Expired;
 
 /// A keyspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,31 +48,45 @@ pub(super) struct Spaces {
 }
 
 impl Spaces {
-    pub(super) fn open(config: &EmbeddedConfig) -> Result<Self, fjall::Error> {
+    /// Opens the files; `latest` is to hold the latest instant that was written, for expired rows to be told.
+    pub(super) fn open(
+        config: &EmbeddedConfig,
+        latest: &Arc<AtomicU64>,
+    ) -> Result<Self, fjall::Error> {
+        let expired: Arc<dyn Factory> = Arc::new(Expired { latest: Arc::clone(latest) });
+        let short_lived = |name: &str| {
+            Table::ALL.iter().any(|table| is_short_lived(*table) && table_name(*table) == name)
+        };
         let database = Database::builder(&config.path)
             .cache_size(config.cache_octets)
             .max_journaling_size(config.journal_octets.max(EmbeddedConfig::SMALLEST_JOURNAL))
             // Compression costs more processor time than the disk time it saves (decision D15).
             .journal_compression(CompressionType::None)
+            .with_compaction_filter_factories(Arc::new(move |name| {
+                short_lived(name).then(|| Arc::clone(&expired))
+            }))
             .open()?;
-        let keyspace = |name: &str| {
+        let keyspace = |name: &str, memtable| {
             database.keyspace(name, || {
                 KeyspaceCreateOptions::default()
-                    .max_memtable_size(config.memtable_octets)
+                    .max_memtable_size(memtable)
                     .data_block_compression_policy(CompressionPolicy::disabled())
             })
         };
+        let table = |table: &Table| {
+            let memtable =
+                if is_short_lived(*table) { config.session_octets } else { config.memtable_octets };
+            keyspace(&table_name(*table), memtable)
+        };
+        let memtable = config.memtable_octets;
         Ok(Self {
-            rows: Table::ALL
-                .iter()
-                .map(|table| keyspace(&table.letter().to_string()))
-                .collect::<Result<_, fjall::Error>>()?,
-            due: keyspace("due")?,
-            member: keyspace("member")?,
-            counter: keyspace("counter")?,
-            event: keyspace("event")?,
-            expiry: keyspace("expiry")?,
-            state: keyspace("state")?,
+            rows: Table::ALL.iter().map(table).collect::<Result<_, fjall::Error>>()?,
+            due: keyspace("due", memtable)?,
+            member: keyspace("member", memtable)?,
+            counter: keyspace("counter", memtable)?,
+            event: keyspace("event", memtable)?,
+            expiry: keyspace("expiry", memtable)?,
+            state: keyspace("state", memtable)?,
             database,
         })
     }
@@ -85,6 +104,16 @@ impl Spaces {
             Space::State => &self.state,
         }
     }
+}
+
+/// Tables whose rows all expire soon. They are written again and again: with more memory most of that never becomes a
+/// file. Their expired rows are dropped by a filter instead of being noted and swept.
+pub(super) fn is_short_lived(table: Table) -> bool {
+    !table.is_scanned()
+}
+
+fn table_name(table: Table) -> String {
+    table.letter().to_string()
 }
 
 /// What the store knows of itself. Written with every group of commits.

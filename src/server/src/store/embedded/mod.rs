@@ -5,6 +5,7 @@
 //! a reader sees is on disk: fjall shows a batch only after its sync.
 
 mod clock;
+mod filter;
 mod group;
 mod inbox;
 mod layout;
@@ -46,8 +47,10 @@ pub struct EmbeddedConfig {
     pub path: PathBuf,
     /// Memory for blocks that were read.
     pub cache_octets: u64,
-    /// Memory of each of the 16 keyspaces before it is written out; a few of them are in use.
+    /// Memory of each of the keyspaces before it is written out, but for the next two. Half a dozen are in much use.
     pub memtable_octets: u64,
+    /// The same for sessions and for answers each: with a few seconds of them, most never become a file.
+    pub session_octets: u64,
     /// The journal on disk; opening the store after a crash reads it all (about 3 ms a MiB).
     pub journal_octets: u64,
 }
@@ -61,6 +64,7 @@ impl EmbeddedConfig {
             path: path.into(),
             cache_octets: 64 << 20,
             memtable_octets: 8 << 20,
+            session_octets: 32 << 20,
             journal_octets: 256 << 20,
         }
     }
@@ -87,12 +91,14 @@ struct Inner {
 impl Embedded {
     /// Opens or makes a store and starts its threads.
     pub fn open(config: &EmbeddedConfig) -> Result<Self, StoreError> {
-        let spaces = Spaces::open(config).map_err(failed("opened its files"))?;
+        let latest = Arc::new(AtomicU64::new(0));
+        let spaces = Spaces::open(config, &latest).map_err(failed("opened its files"))?;
         let state = spaces.of(Space::State).get(State::KEY).map_err(failed("read its state"))?;
         let state = state.map(|octets| State::read(&octets)).transpose()?.unwrap_or_default();
+        latest.store(state.clock, Ordering::Relaxed);
         let inner = Arc::new(Inner {
             spaces,
-            clock: Clock::start(state.clock),
+            clock: Clock::start(latest),
             inbox: Inbox::new(),
             queues: Queues::new(),
             trimmed: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),

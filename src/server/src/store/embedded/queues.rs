@@ -244,3 +244,155 @@ impl Line {
         self.leases.is_empty() && self.moving.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What happens to a queue.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Put {
+            member: u8,
+            due: u64,
+        },
+        Remove {
+            member: u8,
+        },
+        Claim {
+            most: usize,
+            lease: u64,
+        },
+        /// A claim while a put or a removal can be seen on disk, but has not been noted.
+        ClaimAmid {
+            member: u8,
+            due: Option<u64>,
+            most: usize,
+        },
+        Wait {
+            time: u64,
+        },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let (member, due, most) = (0..40u8, 0..60u64, 0..8usize);
+        prop_oneof![
+            4 => (member.clone(), due.clone()).prop_map(|(member, due)| Step::Put { member, due }),
+            2 => member.clone().prop_map(|member| Step::Remove { member }),
+            4 => (most.clone(), 1..20u64).prop_map(|(most, lease)| Step::Claim { most, lease }),
+            1 => (member, proptest::option::of(due), most)
+                .prop_map(|(member, due, most)| Step::ClaimAmid { member, due, most }),
+            2 => (1..15u64).prop_map(|time| Step::Wait { time }),
+        ]
+    }
+
+    /// A queue as simple as can be: where members stand, and until when they are hidden.
+    #[derive(Default)]
+    struct Model {
+        now: u64,
+        due: BTreeMap<u8, u64>,
+        hidden: BTreeMap<u8, u64>,
+    }
+
+    impl Model {
+        fn free(&self, but: Option<u8>) -> Vec<Place> {
+            let free = self.due.iter().filter(|(member, due)| {
+                **due <= self.now
+                    && Some(**member) != but
+                    && self.hidden.get(member).is_none_or(|until| *until <= self.now)
+            });
+            let mut free: Vec<_> =
+                free.map(|(member, due)| Place { due: *due, member: vec![*member] }).collect();
+            free.sort();
+            free
+        }
+
+        fn claim(&mut self, queues: &Queues, most: usize, lease: u64, but: Option<u8>) {
+            let until = self.now + lease;
+            let disk: BTreeSet<_> = self
+                .due
+                .iter()
+                .map(|(member, due)| Place { due: *due, member: vec![*member] })
+                .collect();
+            let places =
+                |from: &Place| disk.range(from.clone()..).cloned().map(Ok::<_, Infallible>);
+            let name = QueueName::from("q");
+            let claimed =
+                queues.claim(Shard::from(1), &name, (self.now, until), most, places).unwrap();
+            let mut expected = self.free(but);
+            expected.truncate(most);
+            assert!(claimed == expected, "claimed {} of {}", claimed.len(), expected.len());
+            self.hidden.extend(claimed.iter().map(|place| (place.member[0], until)));
+        }
+
+        fn change(&mut self, queues: &Queues, member: u8, to: Option<u64>, amid: Option<usize>) {
+            let from = self.due.get(&member).copied();
+            let moves = Moves::from([((QueueName::from("q"), vec![member]), Move { from, to })]);
+            queues.moving(Shard::from(1), &moves);
+            match to {
+                Some(to) => self.due.insert(member, to),
+                None => self.due.remove(&member),
+            };
+            if let Some(most) = amid {
+                self.claim(queues, most, 5, Some(member));
+            }
+            queues.moved(Shard::from(1), moves);
+            self.hidden.remove(&member);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_claim_takes_exactly_the_first_free_members(steps in proptest::collection::vec(step(), 0..120)) {
+            let (queues, mut model) = (Queues::new(), Model::default());
+            for step in steps {
+                match step {
+                    Step::Put { member, due } => model.change(&queues, member, Some(due), None),
+                    Step::Remove { member } => model.change(&queues, member, None, None),
+                    Step::Claim { most, lease } => model.claim(&queues, most, lease, None),
+                    Step::ClaimAmid { member, due, most } => model.change(&queues, member, due, Some(most)),
+                    Step::Wait { time } => model.now += time,
+                }
+            }
+            model.now += 1000;
+            model.claim(&queues, usize::MAX, 1, None);
+        }
+    }
+
+    #[test]
+    fn more_members_behind_the_walk_than_are_kept_in_mind_are_still_found() {
+        let (queues, name) = (Queues::new(), QueueName::from("q"));
+        let all: BTreeSet<_> = (0..3000u64)
+            .map(|number| Place { due: number, member: number.to_be_bytes().to_vec() })
+            .collect();
+        let claim = |now, until| {
+            let places = |from: &Place| all.range(from.clone()..).cloned().map(Ok::<_, Infallible>);
+            queues.claim(Shard::from(1), &name, (now, until), usize::MAX, places).unwrap().len()
+        };
+        assert_eq!(claim(5000, 6000), 3000);
+        assert_eq!(claim(5999, 7000), 0);
+        assert_eq!(claim(6000, 7000), 3000, "all leases ended at once");
+    }
+
+    #[test]
+    fn nothing_is_read_while_nothing_can_be_due() {
+        let (queues, name) = (Queues::new(), QueueName::from("q"));
+        let one = [Place { due: 100, member: vec![1] }];
+        let claim = |now, reads: &mut u32| {
+            let places = |_: &Place| {
+                *reads += 1;
+                one.iter().cloned().map(Ok::<_, Infallible>)
+            };
+            queues.claim(Shard::from(1), &name, (now, now + 1000), 9, places).unwrap().len()
+        };
+        let mut reads = 0;
+        assert_eq!((claim(5, &mut reads), claim(6, &mut reads), claim(99, &mut reads)), (0, 0, 0));
+        assert_eq!(reads, 1, "the first look tells when it is worth to look again");
+        assert_eq!((claim(100, &mut reads), reads), (1, 2));
+    }
+}

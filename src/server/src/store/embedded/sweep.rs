@@ -1,7 +1,7 @@
 //! Takes expired rows off the disk, little by little, behind everything else.
 //!
-//! A row is invisible from the instant it expires; this only gives its space back. Each row with an expiry left a note
-//! under the minute at which it is gone.
+//! A row is invisible from the instant it expires; this only gives its space back. Each row with an expiry, but for
+//! sessions and answers (see `filter`), left a note under the minute at which it is gone.
 
 use std::ops::Bound;
 use std::time::Duration;
