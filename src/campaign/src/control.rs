@@ -263,6 +263,17 @@ mod tests {
         assert!(aborting.command(Command::Resume).is_err());
     }
 
+    #[test]
+    fn a_state_is_stored_and_read_back() {
+        let aborted = CampaignState::Running.command(abort()).unwrap().unwrap();
+        for state in
+            [CampaignState::Checking, paused(), aborted, CampaignState::Ended { end: End::Expired }]
+        {
+            let stored = postcard::to_allocvec(&state).unwrap();
+            assert_eq!(postcard::from_bytes::<CampaignState>(&stored).unwrap(), state);
+        }
+    }
+
     fn state() -> impl Strategy<Value = CampaignState> {
         let end = prop_oneof![
             Just(End::Finished),

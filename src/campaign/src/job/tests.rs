@@ -113,6 +113,25 @@ fn a_notification_committed_after_its_session_only_adds_the_attempt() {
     assert!(matches!(job, Job::InSession { .. }));
 }
 
+#[test]
+fn a_job_is_stored_in_a_few_octets() {
+    let now = Instant(1_800_000_000_000);
+    let waiting = Job::new(now);
+    let notified = waiting.on_notified(0xffff, now, &TERMS);
+    let session = notified.on_session_started(now).on_write_sent(now);
+    for job in [
+        waiting,
+        notified,
+        session,
+        session.on_proving(now),
+        session.on_outcome(Outcome::UnknownDevice),
+    ] {
+        let stored = postcard::to_allocvec(&job).unwrap();
+        assert!(stored.len() <= 16, "{} octets: {job:?}", stored.len());
+        assert_eq!(postcard::from_bytes::<Job>(&stored).unwrap(), job);
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Event {
     Notified,
