@@ -2,12 +2,12 @@
 //!
 //! | module | about |
 //! | --- | --- |
-//! | [`plan`] | what is wanted |
-//! | [`air`] | the socket on which devices hear notifications |
-//! | [`session`] | a session over the network |
-//! | [`http`] | HTTP as a device speaks it |
-//! | [`world`] | what is remembered of devices that are not in a session |
-//! | [`report`] | counts, times and breaches |
+//! | `plan` | what is wanted |
+//! | `air` | the socket on which devices hear notifications |
+//! | `session` | a session over the network |
+//! | `http` | HTTP as a device speaks it |
+//! | `world` | what is remembered of devices that are not in a session |
+//! | `report` | counts, times and breaches |
 //!
 //! A device costs nothing until it is woken: it follows from the seed and its index.
 

@@ -2,10 +2,10 @@
 //!
 //! | module | judges |
 //! | --- | --- |
-//! | [`push`] | notifications |
-//! | [`octets`] | a reply before it is decoded: what a decoder would forgive |
-//! | [`reply`] | a decoded reply, against the message that it answers |
-//! | [`orders`] | the commands in it |
+//! | `push` | notifications |
+//! | `octets` | a reply before it is decoded: what a decoder would forgive |
+//! | `reply` | a decoded reply, against the message that it answers |
+//! | `orders` | the commands in it |
 //!
 //! The rules come from the protocol notes (client-behaviour.md, syncml.md, security.md, notification.md). What is right
 //! for both field clients is right for the field, so every rule is put to every reply, whichever client a device imitates.
