@@ -215,20 +215,13 @@ fn finish(
         show::one(view, console)?;
     }
     let report = &enrolment.report;
-    if report.unknown > 0 && !console.json {
-        console.remark(format_args!(
-            "{} devices of the file are not in the registry",
-            report.unknown
-        ))?;
-    }
-    if report.later > 0 {
-        console.remark(format_args!(
-            "{} devices have too many open jobs; submit again later to enrol them",
-            report.later
-        ))?;
-    }
-    if enrolment.bad_lines > 0 {
-        console.remark(format_args!("{} lines of the file name no device", enrolment.bad_lines))?;
+    let counts = [
+        (report.unknown, "names that the registry does not know"),
+        (report.later, "devices with too many open jobs; submit again later to enrol them"),
+        (enrolment.bad_lines, "lines that name no device"),
+    ];
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0 && !console.json) {
+        console.remark(format_args!("{count:>10} {what}"))?;
     }
     Ok(if enrolment.bad_lines + report.later == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
