@@ -220,7 +220,8 @@ fn finish(
         (report.later, "devices with too many open jobs; submit again later to enrol them"),
         (enrolment.bad_lines, "lines that name no device"),
     ];
-    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0 && !console.json) {
+    let quiet = console.json;
+    for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0 && !quiet) {
         console.remark(format_args!("{count:>10} {what}"))?;
     }
     Ok(if enrolment.bad_lines + report.later == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
