@@ -54,14 +54,14 @@ impl Figures {
         Self {
             devices: view.progress.enrolled,
             outcomes: view.progress.outcomes.clone(),
-            breaches: fleet.breaches,
-            breach_texts: fleet.first_breaches.iter().map(ToString::to_string).collect(),
+            breaches: fleet.breaches.count,
+            breach_texts: fleet.breaches.first.iter().map(|breach| format!("device {}: {}\n  {}", breach.device, breach.what, breach.octets)).collect(),
             enrolled: view.progress.enrolled,
             seconds: round(elapsed.as_secs_f64()),
             devices_per_second: round(share(ended, bulk.as_secs_f64())),
             tail_seconds: round(elapsed.saturating_sub(bulk).as_secs_f64()),
-            notified_to_session_ms: fleet.notified_to_session_ms.into(),
-            message_ms: fleet.message_ms.into(),
+            notified_to_session_ms: (&fleet.notified_to_session).into(),
+            message_ms: (&fleet.message).into(),
             messages,
             store_calls_per_message: round(share(load.store_calls.load(Ordering::Relaxed), count(messages))),
             cpu_seconds: round(after.cpu_seconds - before.cpu_seconds),
@@ -75,9 +75,9 @@ impl Figures {
     }
 }
 
-impl From<(f64, f64)> for Percentiles {
-    fn from((p50, p99): (f64, f64)) -> Self {
-        Self { p50: round(p50), p99: round(p99) }
+impl From<&loadtest::fleet::Percentiles> for Percentiles {
+    fn from(measured: &loadtest::fleet::Percentiles) -> Self {
+        Self { p50: round(measured.p50), p99: round(measured.p99) }
     }
 }
 

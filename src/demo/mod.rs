@@ -6,7 +6,11 @@ mod show;
 use anyhow::{Context, bail};
 use figures::{Figures, Usage};
 use loadtest::{Fleet, FleetPlan, Mix};
-use server::{Running, campaigns, config::Config, registry};
+use server::{
+    Running, campaigns,
+    config::Config,
+    registry::{self, Import, line::Format},
+};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 /// The campaign that is launched when none is named.
@@ -65,25 +69,22 @@ pub(crate) fn run(args: Args, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 async fn demonstrate(args: &Args, text: &str, config: Config, talk: bool) -> anyhow::Result<Figures> {
-    let authority = config.authorities.first().context("no authority is configured")?;
-    let (name, server_id, user_owned) = (authority.name.clone(), authority.server_id.clone(), authority.user_owned.clone());
+    let authority = config.authorities.first().cloned().context("no authority is configured")?;
     let running = server::start(config).await?;
     let fleet = Fleet::start(FleetPlan {
-        devices: args.devices,
         seed: args.seed,
-        dm_url: format!("http://{}/dm/{name}", running.devices),
-        udp_port: 0,
-        server_id,
-        authority: name.clone(),
+        server_id: authority.server_id.clone(),
+        authority: authority.name.clone(),
         mix: Mix::demo(),
-        user_owned,
+        user_owned: authority.user_owned.clone(),
         questions_expected: text.contains("ask:"),
+        ..FleetPlan::new(args.devices, format!("http://{}/dm/{}", running.devices, authority.name))
     })
     .await
     .context("the simulated fleet could not start")?;
     let bar = show::Bar::new(talk, args.devices);
     bar.say("registering");
-    register(&running, &fleet, args.devices, &name, &bar).await?;
+    register(&running, &fleet, args.devices, &bar).await?;
 
     bar.say("configuring");
     let before = Usage::now();
@@ -111,23 +112,33 @@ async fn demonstrate(args: &Args, text: &str, config: Config, talk: bool) -> any
             bail!("the campaign did not end within an hour");
         }
     }
-    let figures = Figures::new(&view, &fleet.report(), started.elapsed(), most_ended, running.engine().load(), before);
+    let elapsed = started.elapsed();
     bar.end();
-    fleet.stop().await;
+    let report = fleet.stop().await;
+    let figures = Figures::new(&view, &report, elapsed, most_ended, running.engine().load(), before);
     running.stop().await;
     Ok(figures)
 }
 
 /// Brings the fleet into the registry, as an operator's import would.
-async fn register(running: &Running, fleet: &Fleet, devices: u64, authority: &str, bar: &show::Bar) -> anyhow::Result<()> {
+async fn register(running: &Running, fleet: &Fleet, devices: u64, bar: &show::Bar) -> anyhow::Result<()> {
     let header = fleet.registry_csv_header();
     for first in (0..devices).step_by(usize::try_from(LINES)?) {
-        let mut lines = header.clone();
+        let mut lines = header.to_owned();
         for line in fleet.registry_lines(first..devices.min(first + LINES)) {
             lines.push('\n');
             lines.push_str(&line);
         }
-        let report = registry::import(running.engine(), authority, &lines).await?;
+        let import = Import {
+            store: running.engine().store(),
+            vault: running.engine().vault(),
+            config: running.engine().config(),
+            format: Format::Csv,
+            authority: None,
+            reset_nonces: false,
+            first_line: first + 1,
+        };
+        let report = registry::import(&import, lines.as_bytes()).await?;
         if let Some(error) = report.errors.first() {
             bail!("the registry refused a simulated device: line {}: {}: {}", error.line, error.key, error.what);
         }

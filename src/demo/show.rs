@@ -60,7 +60,7 @@ pub(crate) fn print(figures: &Figures, json: bool) -> anyhow::Result<()> {
 
 fn text(figures: &Figures) -> String {
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_header(["outcome", "devices", "share"]);
+    table.load_style(NOTHING).set_header(["outcome", "devices", "share"]);
     for (outcome, count) in &figures.outcomes {
         let share = 100.0 * figure(*count) / figure(figures.devices.max(1));
         table.add_row([outcome.clone(), count.to_string(), format!("{share:.1} %")]);

@@ -63,7 +63,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     tasks.spawn(serve(devices, http::dm::router(Arc::clone(&engine)), bounds, engine.stop.clone()));
     let door = &engine.config.http.admin;
     let bounds = Bounds { connections: door.max_connections, header_wait: door.header_wait, grace: door.grace };
-    //ADMIN tasks.spawn(serve(admin, http::admin::router(Arc::clone(&engine)), bounds, engine.stop.clone()));
+    tasks.spawn(serve(admin, http::admin::router(Arc::clone(&engine)), bounds, engine.stop.clone()));
     tracing::info!(devices = %devices_at, admin = %admin_at, "ready");
     Ok(Running { engine, devices: devices_at, admin: admin_at, tasks })
 }

@@ -2,7 +2,7 @@
 
 pub(crate) mod live;
 mod results;
-pub(crate) mod rows;
+pub mod rows;
 mod submit;
 mod view;
 

@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 /// Which campaign: its id within its authority.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct CampaignId {
+pub(crate) struct CampaignId {
     pub authority: String,
     pub id: String,
 }
 
 impl CampaignId {
-    pub fn new(authority: impl Into<String>, id: impl Into<String>) -> Self {
+    pub(crate) fn new(authority: impl Into<String>, id: impl Into<String>) -> Self {
         Self { authority: authority.into(), id: id.into() }
     }
 
@@ -29,22 +29,22 @@ impl CampaignId {
     }
 
     /// The home shard: the campaign's rows live there (D1).
-    pub fn shard(&self) -> Shard {
+    pub(crate) fn shard(&self) -> Shard {
         Shard::of(&self.root())
     }
 
-    pub fn key(&self) -> Key {
+    pub(crate) fn key(&self) -> Key {
         Key { table: Table::Campaign, id: self.root() }
     }
 
-    pub fn enrolment_key(&self) -> Key {
+    pub(crate) fn enrolment_key(&self) -> Key {
         Key { table: Table::Part, id: self.root() }
     }
 }
 
 /// The campaign as accepted, and its state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CampaignRow {
+pub(crate) struct CampaignRow {
     /// Given at acceptance, unique in the deployment, growing.
     pub seq: u64,
     /// The document, as submitted; sealed, because settings may be secret.
@@ -79,7 +79,7 @@ impl CampaignRow {
 
 /// How far enrolment is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct EnrolmentRow {
+pub(crate) struct EnrolmentRow {
     /// `devices.list` is enrolled.
     pub list_done: bool,
     pub scan: Scan,
@@ -93,7 +93,7 @@ impl Stored for EnrolmentRow {}
 
 /// How far the search through the registry is, for `devices.where` and `devices.group`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub enum Scan {
+pub(crate) enum Scan {
     /// At this shard, from this cursor on.
     At { shard: u16, cursor: Option<Vec<u8>> },
     #[default]
@@ -103,10 +103,10 @@ pub enum Scan {
 
 impl EnrolmentRow {
     /// Parts of one campaign: a hundred million devices in parts of a thousand.
-    pub const MOST_PARTS: u32 = 100_000;
+    pub(crate) const MOST_PARTS: u32 = 100_000;
 
     /// Marks a part as enrolled; false when it was already.
-    pub fn mark(&mut self, part: u32) -> bool {
+    pub(crate) fn mark(&mut self, part: u32) -> bool {
         let at = self.parts.partition_point(|(_, last)| *last < part);
         if self.parts.get(at).is_some_and(|(first, last)| (*first..=*last).contains(&part)) {
             return false;
@@ -124,7 +124,7 @@ impl EnrolmentRow {
     }
 
     /// Whether part 0 to part `expected - 1` are all enrolled.
-    pub fn parts_complete(&self) -> bool {
+    pub(crate) fn parts_complete(&self) -> bool {
         match self.expected {
             None => false,
             Some(0) => true,
@@ -133,14 +133,14 @@ impl EnrolmentRow {
     }
 
     /// Whether every source of devices that the campaign names has been read to its end.
-    pub fn complete(&self, file: bool) -> bool {
+    pub(crate) fn complete(&self, file: bool) -> bool {
         self.list_done && !matches!(self.scan, Scan::At { .. }) && (!file || self.parts_complete())
     }
 }
 
 /// The campaigns that are not ended, and the last sequence given. One row for the deployment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Directory {
+pub(crate) struct Directory {
     pub last_seq: u64,
     pub active: Vec<Entry>,
     /// Grows with every change of any campaign's control, so that workers notice by reading this row alone (D9).
@@ -149,7 +149,7 @@ pub struct Directory {
 
 /// One campaign in the directory. It may be an orphan: readers look whether its row says the same sequence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub(crate) struct Entry {
     pub seq: u64,
     pub id: CampaignId,
     pub added: Instant,
@@ -159,13 +159,13 @@ impl Stored for Directory {}
 
 impl Directory {
     /// Campaigns that may be open at one time.
-    pub const MOST: usize = 256;
+    pub(crate) const MOST: usize = 256;
 
-    pub fn shard() -> Shard {
+    pub(crate) fn shard() -> Shard {
         Shard::of(b"campaigns")
     }
 
-    pub fn key() -> Key {
+    pub(crate) fn key() -> Key {
         Key { table: Table::Control, id: b"campaigns".to_vec() }
     }
 }

@@ -17,7 +17,7 @@ use campaign::{Problem, check, control::CampaignState, document::Document};
 use std::sync::Arc;
 
 /// The most devices in one part of a campaign's file.
-pub const MOST_NAMES: usize = 1000;
+pub(crate) const MOST_NAMES: usize = 1000;
 
 /// A campaign that was accepted, now or before.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 
 /// Failures of each device within the window, in bounded memory.
 #[derive(Debug)]
-pub struct Brake {
+pub(crate) struct Brake {
     failures: HashMap<u64, Failures>,
     most: usize,
 }
@@ -20,19 +20,19 @@ struct Failures {
 
 impl Brake {
     /// Within which failures add up.
-    pub const WINDOW: Duration = Duration::from_mins(10);
+    pub(crate) const WINDOW: Duration = Duration::from_mins(10);
     /// How many are free.
-    pub const FREE: u32 = 10;
+    pub(crate) const FREE: u32 = 10;
     /// How long an answer is held back once the brake has taken hold.
-    pub const PAUSE: Duration = Duration::from_secs(2);
+    pub(crate) const PAUSE: Duration = Duration::from_secs(2);
 
     /// A brake that remembers at most `most` devices.
-    pub fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { failures: HashMap::new(), most }
     }
 
     /// Notes a failure of the device whose name hashes to `device`; says how long its answer is to be held back.
-    pub fn failed(&mut self, device: u64, now: Instant) -> Duration {
+    pub(crate) fn failed(&mut self, device: u64, now: Instant) -> Duration {
         if self.failures.len() >= self.most && !self.failures.contains_key(&device) {
             self.failures.retain(|_, failures| now.since(failures.since) < Self::WINDOW);
             if self.failures.len() >= self.most {
@@ -49,7 +49,7 @@ impl Brake {
     }
 
     /// Forgets the failures of a device that proved itself.
-    pub fn proved(&mut self, device: u64) {
+    pub(crate) fn proved(&mut self, device: u64) {
         self.failures.remove(&device);
     }
 }
