@@ -311,6 +311,11 @@ pub(super) fn check_claim(queues: &[QueueName]) -> Result<(), StoreError> {
     queues.iter().try_for_each(check_queue)
 }
 
+/// A time in whole milliseconds.
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn check_queue(name: &QueueName) -> Result<(), StoreError> {
     if name.as_str().is_empty() {
         return Err(StoreError::Refused("the name of a queue is empty"));

@@ -10,6 +10,7 @@ pub mod change;
 mod contract;
 pub mod embedded;
 pub mod error;
+pub mod redis;
 pub mod shard;
 
 use std::fmt;

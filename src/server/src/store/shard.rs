@@ -21,7 +21,7 @@ impl Shard {
     }
 
     /// Every shard, in order.
-    pub fn all() -> impl Iterator<Item = Self> {
+    pub fn all() -> impl Iterator<Item = Self> + Clone {
         (0..=u8::MAX).map(Self)
     }
 

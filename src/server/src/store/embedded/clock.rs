@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::store::change::milliseconds;
+
 /// Tells milliseconds since 1970 that never go backwards. Someone who sets the wall clock while the store is open
 /// changes nothing; if it was set back while the store was closed, time goes on from the last stored instant.
 #[derive(Debug)]
@@ -40,10 +42,6 @@ impl Clock {
     pub(super) fn since_stored(&self) -> Duration {
         Duration::from_millis(self.now().saturating_sub(self.stored.load(Ordering::Relaxed)))
     }
-}
-
-pub(super) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use fjall::{OwnedWriteBatch, PersistMode, UserKey, UserValue};
 
-use crate::store::change::{Change, Guard, NEVER, QueueOp, Table};
+use crate::store::change::{Change, Guard, NEVER, QueueOp, Table, milliseconds};
 use crate::store::{QueueName, Shard, StoreError, Verdict};
 
-use super::clock::milliseconds;
 use super::failed;
 use super::layout::{self, Space, Spaces, State, Stored};
 use super::queues::{Move, Moves};

@@ -104,6 +104,12 @@ impl Inbox {
         self.closing.notify_all();
     }
 
+    /// Closes the inbox and drops what waits; whoever asked is told that the store is closing.
+    pub(super) fn abandon(&self) {
+        self.close();
+        self.lock().requests.clear();
+    }
+
     /// Waits for this time, or until the inbox is closed; answers whether it is still open.
     pub(super) fn is_open_after(&self, pause: Duration) -> bool {
         let waited = self.closing.wait_timeout_while(self.lock(), pause, |waiting| !waiting.closed);

@@ -29,12 +29,12 @@ use bytes::Bytes;
 use fjall::{Readable, Snapshot, UserKey, UserValue};
 use tokio::sync::SetOnce;
 
-use super::change::{check_claim, check_commit, check_read};
+use super::change::{check_claim, check_commit, check_read, milliseconds};
 use super::{
     Calls, Change, Claimed, Counted, Cursor, EventId, Instant, Key, Page, QueueName, Row, SHARDS,
     Shard, Store, StoreError, Table, Verdict, count,
 };
-use clock::{Clock, milliseconds};
+use clock::Clock;
 use group::Prepared;
 use inbox::{Inbox, Work};
 use layout::{Space, Spaces, State, Stored};

@@ -114,6 +114,15 @@ async fn after_a_failed_write_every_call_says_so() {
     assert!(matches!(store.read(contract::shard(), &[]).await, Err(StoreError::Poisoned(_))));
 }
 
+#[tokio::test]
+async fn nobody_waits_for_a_writer_that_is_gone() {
+    let (_, directory) = fresh();
+    let store = Embedded::open(&EmbeddedConfig::new(directory.path())).unwrap();
+    store.inner.inbox.abandon();
+    let commit = store.commit(contract::shard(), vec![Change::new().event("e")]).await;
+    assert!(matches!(commit, Err(StoreError::Closing)));
+}
+
 /// Tells the child of the next test where its store lies.
 const CHILD: &str = "REVEILLE_TEST_STORE_OF_A_CHILD";
 /// Rows that one change of the child writes, in as many tables.

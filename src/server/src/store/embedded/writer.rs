@@ -11,6 +11,7 @@ use super::{Inner, failed};
 /// After a failed write nobody knows what is on the disk, so nothing is tried again: the store is poisoned, everybody
 /// is told, and the process is expected to end. Opening the store again recovers exactly what was acknowledged.
 pub(super) fn run(inner: &Inner, mut sequence: u64) {
+    let _nobody_waits_for_a_writer_that_is_gone = Leaves(inner);
     let mut last = 0;
     while let Some(requests) = inner.inbox.next_group(last) {
         last = requests.len();
@@ -73,4 +74,16 @@ fn write(
         inner.queues.moved(shard, moves);
     }
     Ok(verdicts)
+}
+
+/// Tells everybody when the writer leaves, also by a panic.
+struct Leaves<'a>(&'a Inner);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.poison(&StoreError::Refused("the writer panicked"));
+        }
+        self.0.inbox.abandon();
+    }
 }

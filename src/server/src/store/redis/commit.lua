@@ -1,0 +1,122 @@
+-- Applies changes of one shard, each whole or not at all. Redis runs a script alone, so nothing happens in between.
+--
+-- KEYS[1] is the shard's sequence; the others are those that the arguments name by their number.
+-- ARGV is read from front to back: how many numbers to draw from the sequence, how many changes, and for each change
+--   guards, and for each: key, field ('' for a plain row), revision wanted ('' for absence)
+--   arguments of its writes (to be skipped if a guard fails), writes, and for each: its letter and what follows there
+-- Answers one octet for each change: '1' done, '0' conflict.
+--
+-- A row is its revision (6 octets), '\0' or '\1' and the instant at which it expires (6 octets), and then its octets.
+-- Plain rows expire by PX; fields of hashes cannot, so they carry the instant, and a note in the shard's sorted set
+-- brings the sweep to them.
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local at = 0
+local function take()
+  at = at + 1
+  return ARGV[at]
+end
+local function take_number() return tonumber(take()) end
+local function take_key() return KEYS[take_number()] end
+
+local drawn = take_number()
+local sequence = 0
+if drawn > 0 then sequence = redis.call('INCRBY', KEYS[1], drawn) - drawn end
+local function draw()
+  sequence = sequence + 1
+  return sequence
+end
+
+-- The instant at which a row of a hash expires, or nil.
+local function expiry(row)
+  if string.byte(row, 7) == 1 then return (struct.unpack('>I6', string.sub(row, 8, 13))) end
+end
+local function is_gone(row)
+  local expires = expiry(row)
+  return expires and expires <= now
+end
+
+local function revision(key, field)
+  if field == '' then return redis.call('GETRANGE', key, 0, 5) end
+  local row = redis.call('HGET', key, field)
+  if not row or is_gone(row) then return '' end
+  return string.sub(row, 1, 6)
+end
+
+local write = {
+  -- Plain row: key, octets, milliseconds to keep ('' for ever).
+  s = function()
+    local key, octets, keep = take_key(), take(), take()
+    local row = struct.pack('>I6', draw()) .. '\0' .. octets
+    if keep == '' then redis.call('SET', key, row) else redis.call('SET', key, row, 'PX', keep) end
+  end,
+  -- Row of a hash: key, field, octets.
+  h = function()
+    local key, field, octets = take_key(), take(), take()
+    redis.call('HSET', key, field, struct.pack('>I6', draw()) .. '\0' .. octets)
+  end,
+  -- Row of a hash that expires: key, field, octets, milliseconds to keep, key of the notes, note.
+  e = function()
+    local key, field, octets, keep, notes, note = take_key(), take(), take(), take_number(), take_key(), take()
+    local expires = now + keep
+    redis.call('HSET', key, field, struct.pack('>I6', draw()) .. '\1' .. struct.pack('>I6', expires) .. octets)
+    redis.call('ZADD', notes, string.format('%.0f', expires), note)
+  end,
+  -- Delete: key, field ('' for a plain row).
+  d = function()
+    local key, field = take_key(), take()
+    if field == '' then redis.call('DEL', key) else redis.call('HDEL', key, field) end
+  end,
+  -- Addition: key, field, by.
+  a = function()
+    local key, field, by = take_key(), take(), take()
+    redis.call('HINCRBY', key, field, by)
+  end,
+  -- Member of a queue: key, due, member.
+  q = function()
+    local key, due, member = take_key(), take(), take()
+    redis.call('ZADD', key, due, member)
+  end,
+  -- Member that leaves a queue: key, member.
+  r = function()
+    local key, member = take_key(), take()
+    redis.call('ZREM', key, member)
+  end,
+  -- Event: key, octets.
+  l = function()
+    local key, octets = take_key(), take()
+    redis.call('XADD', key, string.format('%.0f-0', draw()), 'e', octets)
+  end,
+  -- Sweep of a noted row: key, field, key of the notes, note.
+  x = function()
+    local key, field, notes, note = take_key(), take(), take_key(), take()
+    local row = redis.call('HGET', key, field)
+    local expires = row and expiry(row)
+    if expires and expires > now then
+      redis.call('ZADD', notes, string.format('%.0f', expires), note)
+    else
+      if expires then redis.call('HDEL', key, field) end
+      redis.call('ZREM', notes, note)
+    end
+  end,
+}
+
+local verdicts = {}
+for change = 1, take_number() do
+  local holds = true
+  for _ = 1, take_number() do
+    local key, field, wanted = take_key(), take(), take()
+    holds = revision(key, field) == wanted and holds
+  end
+  local arguments, writes = take_number(), take_number()
+  if holds then
+    for _ = 1, writes do write[take()]() end
+    verdicts[change] = '1'
+  else
+    at = at + arguments
+    verdicts[change] = '0'
+  end
+end
+return table.concat(verdicts)
