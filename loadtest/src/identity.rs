@@ -158,7 +158,7 @@ impl Identity {
 
     /// The device as a line of the registry's import, without a line end.
     ///
-    /// Every second device leaves its encoding to be learnt.
+    /// All are in group `demo`, and in one named for their plan. Every second device leaves its encoding to be learnt.
     pub fn registry_line(&self, authority: &str, udp_port: u16) -> String {
         let auth = match self.kind.auth {
             Auth::Md5 => "md5",
@@ -176,7 +176,7 @@ impl Identity {
             ",,,".to_owned()
         };
         format!(
-            "{},{authority},{auth},{},{},{},{server},{},{},{}:{udp_port},{encoding},{MANUFACTURER},{},{},{},{},{},{}",
+            "{},{authority},{auth},{},{},{},{server},{},{},{}:{udp_port},{encoding},{MANUFACTURER},{},{},{},demo;{},{},{}",
             self.device,
             self.user,
             self.secret,

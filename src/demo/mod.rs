@@ -28,7 +28,7 @@ const SETTINGS: &str = r#"
     retry_cap = "4s"
     poll = "20ms"
     [telemetry]
-    log = "warn"
+    log = "server=trace"
 "#;
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(50);
