@@ -8,7 +8,7 @@ use std::path::Path;
 /// The scope in `deploy/reveille.toml`, without exec.
 fn operator() -> Scope {
     let rights = vec![Right::Read, Right::Write];
-    Scope::new(&[Grant { uri: ".".into(), rights }], &["./User".into()]).unwrap()
+    Scope::new(&[Grant { uri: ".".into(), rights }], &["./User".into()]).expect("plain patterns")
 }
 
 #[test]
