@@ -6,7 +6,7 @@
 use crate::campaign::{Campaign, Parts};
 use crate::compile::compile;
 use crate::document::{Document, Lane, Mode, Ui};
-use crate::problem::{Problem, nearest};
+use crate::problem::{Problem, bounded, nearest};
 use crate::scope::Scope;
 use crate::time::Instant;
 use std::collections::BTreeSet;
@@ -78,7 +78,7 @@ fn examine(
         return Ok(Campaign::new(document, parts));
     }
     problems.sort_by_key(|problem| problem.line.unwrap_or(u64::MAX));
-    Err(problems)
+    Err(bounded(problems))
 }
 
 /// Whether one path lies within the other.

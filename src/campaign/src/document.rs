@@ -3,7 +3,7 @@
 //! Reading settles the schema: which keys there are, and that each value is of its kind. Whether the whole makes sense, and is
 //! permitted, is for [`crate::check`]. A key that belongs to a later version is refused by name, never passed over.
 
-use crate::problem::Problem;
+use crate::problem::{self, Problem};
 use crate::scope::Verb;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -201,7 +201,7 @@ impl Document {
     /// Reads a document. Every bad key and value is reported, and nothing is returned but the problems.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let (document, problems) = Self::draft(text)?;
-        if problems.is_empty() { Ok(document) } else { Err(problems) }
+        if problems.is_empty() { Ok(document) } else { Err(problem::bounded(problems)) }
     }
 
     /// Reads what can be read: the document as far as it is in order, and what is not. What is not in order is left out, or
@@ -216,7 +216,7 @@ impl Document {
                 document.lines = reader.lines;
                 Ok((document, reader.problems))
             }
-            None => Err(reader.problems),
+            None => Err(problem::bounded(reader.problems)),
         }
     }
 

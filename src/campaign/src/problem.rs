@@ -26,6 +26,23 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The most problems that are reported of one document.
+pub(crate) const MOST: usize = 100;
+
+/// The first problems; of more than [`MOST`] it is only said that there are more.
+pub(crate) fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
+    if problems.len() > MOST {
+        problems.truncate(MOST);
+        problems.push(Problem {
+            path: "document".to_owned(),
+            line: None,
+            what: "has more problems than are listed".to_owned(),
+            help: "correct these and check again".to_owned(),
+        });
+    }
+    problems
+}
+
 /// The one of `known` that `text` was most likely meant to be.
 pub(crate) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_lowercase();

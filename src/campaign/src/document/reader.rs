@@ -1,11 +1,14 @@
 //! Reading keys out of a tree: each bad one is noted, with its path, its line and the nearest known one, and reading goes on.
 
 use super::tree::{Entry, Node, Value};
-use crate::problem::{Problem, suggestion};
+use crate::problem::{self, Problem, suggestion};
 use crate::time::{Instant, duration_text, parse_duration};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+/// No map of a document has as many known keys; one that has more keys is none of ours.
+const MOST_KEYS: usize = 64;
 
 /// Collects what is wrong, and where each key stands.
 #[derive(Debug, Default)]
@@ -47,6 +50,10 @@ impl Reader {
         what: impl Into<String>,
         help: impl Into<String>,
     ) {
+        // One more than are reported, so that it is known that there are more.
+        if self.problems.len() > problem::MOST {
+            return;
+        }
         self.problems.push(Problem {
             path: path.to_owned(),
             line,
@@ -64,7 +71,7 @@ impl Reader {
     ) -> Option<Section<'n>> {
         let shown = if path.is_empty() { "document" } else { path };
         let Value::Map(entries) = &node.value else {
-            let help = format!("write keys below it: {}", crate::problem::listed(words.known));
+            let help = format!("write keys below it: {}", problem::listed(words.known));
             self.problem(
                 shown,
                 node.line,
@@ -73,6 +80,11 @@ impl Reader {
             );
             return None;
         };
+        if entries.len() > MOST_KEYS {
+            let what = format!("has {} keys", entries.len());
+            self.problem(shown, node.line, what, format!("there are {}", words.known.len()));
+            return None;
+        }
         let section = Section { path: path.to_owned(), line: node.line, entries };
         for (index, entry) in entries.iter().enumerate() {
             let path = section.path_of(&entry.key);

@@ -367,6 +367,16 @@ fn sizes_are_bounded() {
 }
 
 #[test]
+fn many_mistakes_cost_little_and_are_listed_up_to_a_bound() {
+    let keys = (0..40_000).map(|n| format!("k{n}: 1")).collect::<Vec<_>>().join("\n");
+    let found = problems(&keys);
+    assert_eq!((found.len(), found[0].what.as_str()), (1, "has 40000 keys"));
+    let devices = vec!["' x'"; 10_000].join(",");
+    let found = problems(&with(&format!("devices: {{list: [{devices}]}}")));
+    assert_eq!((found.len(), found[100].what.as_str()), (101, "has more problems than are listed"));
+}
+
+#[test]
 fn what_is_shown_of_a_bad_value_is_short_and_printable() {
     let problems = problems(&with(&format!("lane: \"\\e[31m{}\"", "x".repeat(200))));
     assert!(
