@@ -367,7 +367,7 @@ impl<'a> Exchange<'a> {
         }
         self.session.ours = self.reply.msg_id();
         if let Some(job) = self.job.take() {
-            self.session.stage = Stage::Working(Box::new(job.put_down()));
+            self.session.stage = Stage::Working(Box::new(job.run.put_down()));
         }
         let reply = self.reply.message_with(head, last);
         Step { session: self.session, reply, ends: self.ends, news: self.news }

@@ -1,78 +1,13 @@
-//! One job on its way through a session: what is stored of it between two messages, and, while a message is answered,
-//! its plan and its rendered settings beside that.
+//! One job while a message is answered: what was stored of it, and beside that its plan and its rendered settings.
 
 use crate::{
-    Atomic, CommandReport, Facts, Failure, JobEnd, JobRef, News, Outcome, Phase, Plan, Reads,
-    Setting, Unfit, Verb, Why, Work,
+    CommandReport, Facts, Failure, JobEnd, News, Outcome, Phase, Plan, Setting, Unfit, Verb, Why,
+    Work,
     pin::Pin,
+    run::{Reading, Run, Slot, State},
     sent::{Order, What},
 };
-use serde::{Deserialize, Serialize};
 use wire::{meta::Format, status::StatusCode, uri::LocUri};
-
-/// What is stored of a job between two messages.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Run {
-    pub(crate) job: JobRef,
-    pin: Pin,
-    pub(crate) phase: Phase,
-    /// Nodes of the plan that were asked for.
-    pub(crate) read_so_far: u8,
-    /// One for each setting; none before the settings are rendered.
-    slots: Option<Vec<Slot>>,
-    reads: Vec<Reading>,
-    /// Whether the next writes go out as an Atomic.
-    pub(crate) atomic: bool,
-    began: Began,
-}
-
-/// What was begun, each told once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Began {
-    asking: bool,
-    writing: bool,
-    proving: bool,
-}
-
-/// What is known of one setting.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Slot {
-    pub(crate) state: State,
-    /// Its value cannot be read: written without comparing, proven by status.
-    pub(crate) hidden: bool,
-    /// How many segments of its address are known, or taken, to exist.
-    pub(crate) existing: u8,
-    /// How often its command was sent.
-    pub(crate) tries: u8,
-    code: Option<u16>,
-}
-
-/// Where one setting stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum State {
-    /// To be read first.
-    Unread,
-    /// Nothing to do: it was so before, or there was only something to read.
-    AsWanted,
-    /// To be written; its node is there, or is taken to be.
-    Present,
-    /// To be written; its node is not there.
-    Absent,
-    /// The device says that it did it.
-    Written,
-    /// Sent, and the device said nothing of it.
-    Unsure,
-    Proven,
-}
-
-/// A value read from the device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Reading {
-    uri: String,
-    value: String,
-    /// Whether the rendering depends on it.
-    kept: bool,
-}
 
 /// A job while a message is answered.
 #[derive(Debug)]
@@ -92,39 +27,13 @@ pub(crate) enum Lost {
     Ended(JobEnd),
 }
 
-impl Slot {
-    pub(crate) fn code(&self) -> Option<StatusCode> {
-        self.code.map(StatusCode::from_code)
-    }
-
-    pub(crate) fn heard(&mut self, code: Option<StatusCode>) {
-        self.code = code.map(StatusCode::code);
-    }
-
-    pub(crate) fn awaits_write(&self) -> bool {
-        matches!(self.state, State::Present | State::Absent)
-    }
-}
-
 impl Job {
     /// The most settings of one job.
     pub(crate) const MOST_SETTINGS: usize = 96;
-    /// The most octets of values that are kept from one message to the next, addresses included.
-    const KEPT_OCTETS: usize = 1280;
 
     /// A job that begins.
     pub(crate) fn begin(plan: Plan) -> Self {
-        let run = Run {
-            job: plan.job,
-            pin: Pin::of(&plan, None),
-            phase: Phase::Query,
-            read_so_far: 0,
-            slots: None,
-            reads: Vec::new(),
-            atomic: plan.atomic != Atomic::Never,
-            began: Began::default(),
-        };
-        Self { run, plan, settings: Vec::new() }
+        Self { run: Run::new(&plan), plan, settings: Vec::new() }
     }
 
     /// A job that goes on: its plan and its settings again, if they are still the same.
@@ -134,7 +43,7 @@ impl Job {
         };
         let mut job = Self { run, plan, settings: Vec::new() };
         if job.run.slots.is_some() {
-            match work.settings(job.run.job, facts, &job.kept_reads()) {
+            match work.settings(job.run.job, facts, &job.run.kept_reads()) {
                 Ok(settings) => job.settings = settings,
                 Err(Unfit::Gone) => return Err(Lost::Gone),
                 // What has been sent cannot be taken back by a job that no longer fits.
@@ -156,7 +65,7 @@ impl Job {
     /// Fills in the settings, now that everything they need has been read. `None` when the job is gone.
     pub(crate) fn render(&mut self, facts: &Facts, work: &dyn Work) -> Result<(), Option<Outcome>> {
         self.settings =
-            work.settings(self.run.job, facts, &self.kept_reads()).map_err(unfit_end)?;
+            work.settings(self.run.job, facts, &self.run.kept_reads()).map_err(unfit_end)?;
         if self.settings.len() > Self::MOST_SETTINGS {
             let uri = self
                 .settings
@@ -181,9 +90,7 @@ impl Job {
     }
 
     fn first_slot(&self, place: usize, setting: &Setting) -> Slot {
-        // The first level holds the device's permanent nodes: taken to exist until a status says otherwise.
-        let mut slot =
-            Slot { state: State::Present, hidden: false, existing: 1, tries: 0, code: None };
+        let mut slot = Slot::new();
         let readable = setting.readable && !setting.secret;
         let deleted_before = self.settings.iter().take(place).find(|earlier| {
             earlier.verb == Verb::Delete
@@ -293,42 +200,7 @@ impl Job {
     #[must_use]
     pub(crate) fn note_read(&mut self, uri: &LocUri, value: String) -> bool {
         let kept = self.plan.keep.contains(uri);
-        let reads = &mut self.run.reads;
-        if reads.iter().any(|reading| reading.uri == uri.as_str() && (reading.kept || !kept)) {
-            return true;
-        }
-        let reading = Reading { uri: uri.as_str().to_owned(), value, kept };
-        let octets = |reads: &[Reading]| reads.iter().map(Reading::octets).sum::<usize>();
-        if kept {
-            let kept_octets: usize =
-                reads.iter().filter(|reading| reading.kept).map(Reading::octets).sum();
-            let fits = kept_octets + reading.octets() <= Self::KEPT_OCTETS;
-            if fits {
-                reads.push(reading);
-            }
-            return fits;
-        }
-        if reads.len() < JobEnd::MOST_READ
-            && octets(reads) + reading.octets() <= JobEnd::READ_OCTETS
-        {
-            reads.push(reading);
-        }
-        true
-    }
-
-    fn kept_reads(&self) -> Reads {
-        let kept = self.run.reads.iter().filter(|reading| reading.kept);
-        kept.map(|reading| (reading.uri.clone(), reading.value.clone())).collect()
-    }
-
-    /// What is stored until the next message: of the values read, those that templates need, and the oldest of the others.
-    pub(crate) fn put_down(mut self) -> Run {
-        let reads = &mut self.run.reads;
-        while reads.iter().map(Reading::octets).sum::<usize>() > Self::KEPT_OCTETS {
-            let Some(place) = reads.iter().rposition(|reading| !reading.kept) else { break };
-            reads.remove(place);
-        }
-        self.run
+        self.run.note_read(Reading { uri: uri.as_str().to_owned(), value, kept })
     }
 
     /// A failure of the command that `what` stands for.
@@ -351,7 +223,7 @@ impl Job {
     }
 
     pub(crate) fn end(&self, outcome: Outcome) -> JobEnd {
-        let sent = self.slots().filter(|(_, slot, _)| slot.tries > 0 || slot.code.is_some());
+        let sent = self.slots().filter(|(_, slot, _)| slot.tries > 0 || slot.code().is_some());
         let report = |(_, slot, setting): (u8, &Slot, &Setting)| CommandReport {
             verb: setting.verb,
             uri: setting.uri.as_str().to_owned(),
@@ -366,15 +238,11 @@ impl Job {
             job: self.run.job,
             outcome,
             commands: sent.map(report).take(JobEnd::MOST_COMMANDS).collect(),
-            read: still_true.map(|reading| (reading.uri.clone(), reading.value.clone())).collect(),
+            read: still_true
+                .take(JobEnd::MOST_READ)
+                .map(|reading| (reading.uri.clone(), reading.value.clone()))
+                .collect(),
         }
-    }
-}
-
-impl Reading {
-    fn octets(&self) -> usize {
-        // Both lengths and the flag are stored too.
-        self.uri.len() + self.value.len() + 5
     }
 }
 

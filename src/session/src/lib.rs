@@ -19,7 +19,8 @@
 //! | `sent` | commands that wait for their answers |
 //! | `command` | what is sent, as commands of the protocol |
 //! | `reply` | a reply in the making, within the size that the device takes |
-//! | `job` | one job: its settings, what is known of each, and the values read |
+//! | `job` | one job while a message is answered: its plan, its settings, what is known of them |
+//! | `run` | what is stored of it between two messages |
 //! | `phases` | query, ask, write, prove |
 //! | `pin` | the digest that ties a job to its rendering |
 
@@ -33,6 +34,7 @@ mod phases;
 mod pin;
 pub mod place;
 mod reply;
+mod run;
 mod sent;
 mod setup;
 pub mod step;
@@ -49,7 +51,7 @@ pub use step::{
 
 use auth::{Proof, ServerAuth};
 use exchange::Exchange;
-use job::Run;
+use run::Run;
 use sent::Sent;
 use serde::{Deserialize, Serialize};
 use wire::{

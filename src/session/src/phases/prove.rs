@@ -2,7 +2,8 @@
 
 use crate::{
     Outcome, Prove, Setting, Verb, Why,
-    job::{Job, Slot, State},
+    job::Job,
+    run::{Slot, State},
     sent::{Answer, Order, What},
 };
 use wire::meta::Format;

@@ -2,7 +2,8 @@
 
 use crate::{
     Outcome, Verb, Why,
-    job::{Job, State, depth},
+    job::{Job, depth},
+    run::State,
     sent::{Answer, Order, What},
 };
 use wire::{meta::Format, status::StatusCode};

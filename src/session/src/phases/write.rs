@@ -3,7 +3,8 @@
 
 use crate::{
     Atomic, Outcome, Setting, Verb, Why,
-    job::{Job, Slot, State, depth},
+    job::{Job, depth},
+    run::{Slot, State},
     sent::{Manner, Order, What},
 };
 use std::collections::BTreeSet;

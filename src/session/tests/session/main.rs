@@ -2,12 +2,15 @@
 
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod babble;
 mod bad;
 mod bench;
+mod device;
 mod property;
 mod rules;
 mod say;
 mod scene;
+mod script;
 mod transcript;
 
 /// One test for each transcript, and one that none is forgotten.

@@ -2,195 +2,31 @@
 //! only after a yes where one was asked for, and comes to an end.
 
 use crate::{
+    babble::{Said, Value, Word, bench, said},
     bench::Bench,
-    scene::{Came, PASSWORD, Scene, URL, USER, nonce},
+    device::{Utterance, from},
+    scene::{Came, Scene, nonce},
+    script,
 };
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{collection::vec, prelude::*};
 use session::{
-    Atomic, JobEnd, JobRef, News, Outcome, Plan, Prove, Question, ServerCredential, ServerSecret,
-    Session, Setting, Verb,
+    JobEnd, JobRef, News, Outcome, Plan, ServerCredential, ServerSecret, Session, Setting, Verb,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use wire::{
+    Limits,
     alert::AlertCode,
     digest::{self, SecretHash},
-    ids::{CmdId, CmdIds, MsgId, SessionId, StatusTarget},
-    message::{
-        Address, Alert, Command, Data, Edit, Header, Item, Message, Results, Status, Version,
-    },
+    ids::{CmdId, StatusTarget},
+    message::{Address, Command, Data, Item, Message, Status},
     meta::{Format, Meta},
     status::StatusCode,
     uri::LocUri,
 };
 
-/// One thing that a device says.
-#[derive(Debug, Clone)]
-enum Word {
-    /// Of the header; the number is how many messages back.
-    Header {
-        back: u32,
-        code: u16,
-        nonce: Option<&'static str>,
-    },
-    /// Of the n-th command of the server's last message that is no status, perhaps with a value.
-    Answer {
-        place: usize,
-        back: u32,
-        code: Option<u16>,
-        value: Option<Value>,
-    },
-    /// Good answers to all that is open.
-    Cooperate {
-        value: Value,
-    },
-    Alert(u32),
-    DevInfo,
-    Stray(u32),
-}
-
-#[derive(Debug, Clone)]
-enum Value {
-    /// What is wanted.
-    Right,
-    Other(&'static str),
-    Long(usize),
-    /// Without references and under another address.
-    Unreferenced,
-    Partial,
-}
-
-#[derive(Debug, Clone)]
-struct Said {
-    words: Vec<Word>,
-    last: bool,
-    /// How far the `MsgID` goes on; 0 repeats the number.
-    ahead: u32,
-    proven: bool,
-    cred: Option<&'static str>,
-    max_msg_size: Option<u64>,
-}
-
-fn word() -> impl Strategy<Value = Word> {
-    let code = select(vec![
-        0, 101, 200, 200, 200, 200, 202, 204, 211, 212, 213, 214, 215, 216, 304, 400, 401, 404,
-        404, 405, 406, 407, 408, 416, 418, 418, 500, 507, 516, 517, 999,
-    ]);
-    let value = || {
-        prop_oneof![
-            4 => Just(Value::Right),
-            2 => select(vec!["", "4", "***", "x/y"]).prop_map(Value::Other),
-            1 => (0_usize..3000).prop_map(Value::Long),
-            1 => Just(Value::Unreferenced),
-            1 => Just(Value::Partial),
-        ]
-    };
-    let back = || prop_oneof![8 => Just(0_u32), 1 => 1_u32..3];
-    prop_oneof![
-        2 => (back(), code.clone(), proptest::option::of(select(vec!["n1", ""]))).prop_map(|(back, code, nonce)| Word::Header { back, code, nonce }),
-        6 => (0_usize..12, back(), proptest::option::weighted(0.9, code), proptest::option::of(value()))
-            .prop_map(|(place, back, code, value)| Word::Answer { place, back, code, value }),
-        6 => value().prop_map(|value| Word::Cooperate { value }),
-        1 => select(vec![1101, 1200, 1201, 1222, 1223, 1224, 1225, 1226, 1250]).prop_map(Word::Alert),
-        1 => Just(Word::DevInfo),
-        1 => (0_u32..300).prop_map(Word::Stray),
-    ]
-}
-
-fn said() -> impl Strategy<Value = Said> {
-    let cred = select(vec![None, None, None, None, None, Some("challenge"), Some("wrong")]);
-    let sizes = select(vec![None, None, None, Some(1_500), Some(3_000), Some(9_000_000_000)]);
-    (
-        vec(word(), 0..8),
-        prop::bool::weighted(0.9),
-        select(vec![0, 1, 1, 1, 1, 1, 1, 1, 4]),
-        prop::bool::weighted(0.93),
-        cred,
-        sizes,
-    )
-        .prop_map(|(words, last, ahead, proven, cred, max_msg_size)| Said {
-            words,
-            last,
-            ahead,
-            proven,
-            cred,
-            max_msg_size,
-        })
-}
-
-fn setting() -> impl Strategy<Value = Setting> {
-    let verb = select(vec![
-        Verb::Ensure,
-        Verb::Ensure,
-        Verb::Ensure,
-        Verb::Replace,
-        Verb::Add,
-        Verb::Delete,
-        Verb::Read,
-        Verb::Exec,
-    ]);
-    let uri = select(vec!["A", "A/B", "A/B/C", "A/N/M/O/P", "S"]);
-    let value = select(vec!["5", "7", "x"]);
-    (verb, uri, value, any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.1))
-        .prop_map(|(verb, uri, value, node, secret, hidden)| {
-            let node = node && uri == "A/B" && verb == Verb::Ensure;
-            Setting {
-                verb,
-                uri: LocUri::parse(&format!("./J/{uri}")).unwrap(),
-                format: if node { Format::Node } else { Format::Chr },
-                value: (!node).then(|| value.to_owned()),
-                secret,
-                readable: !hidden,
-            }
-        })
-}
-
-/// A job and its settings. Those of different jobs lie in different trees, so that every write shows whose it is.
-fn job() -> impl Strategy<Value = (Plan, Vec<Setting>)> {
-    let atomic = select(vec![Atomic::Never, Atomic::WhenSupported, Atomic::Required]);
-    let prove = select(vec![Prove::Status, Prove::ReadBack]);
-    let few = vec(setting(), 1..6);
-    let many = vec(setting(), 60..100);
-    let settings = prop_oneof![8 => few, 1 => many];
-    (settings, any::<bool>(), atomic, prove, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(settings, conditional, atomic, prove, asks, keeps, queries)| {
-            let uris = |wanted: bool, uri: &str| {
-                if wanted { vec![LocUri::parse(uri).unwrap()] } else { Vec::new() }
-            };
-            let plan = Plan {
-                job: JobRef { seq: 0, run: 0 },
-                query: uris(queries, "./DevDetail/SwV"),
-                keep: uris(keeps, "./DevDetail/HwV"),
-                conditional,
-                atomic,
-                prove,
-                ask: asks.then(|| Question { text: "Apply now?".to_owned(), wait_seconds: 60 }),
-                skip: None,
-            };
-            (plan, settings)
-        },
-    )
-}
-
-fn bench() -> impl Strategy<Value = Bench> {
-    vec(job(), 1..4).prop_map(|jobs| {
-        let mut bench = Bench::default();
-        for (seq, (mut plan, mut settings)) in (1_u64..).zip(jobs) {
-            plan.job.seq = seq;
-            for setting in &mut settings {
-                let uri = setting.uri.as_str().replacen("./J", &format!("./J{seq}"), 1);
-                setting.uri = LocUri::parse(&uri).unwrap();
-            }
-            bench.settings.insert(plan.job, Ok(settings));
-            bench.plans.push(plan);
-        }
-        bench
-    })
-}
-
 /// The device's side, and what the test knows of the rules.
 struct Trial {
     scene: Scene,
-    session: u32,
     msg_id: u32,
     /// The server's last message.
     heard: Option<Message>,
@@ -213,7 +49,7 @@ impl Trial {
             });
         }
         let (asked, yes, ended) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
-        Self { scene, session: 1, msg_id: 0, heard: None, asked, yes, ended, accepted: 0 }
+        Self { scene, msg_id: 0, heard: None, asked, yes, ended, accepted: 0 }
     }
 
     fn open(&mut self) {
@@ -236,6 +72,9 @@ impl Trial {
         self.msg_id += said.ahead;
         let message = self.message(said);
         let body = self.scene.encoding.write(&message).expect("what a device says can be written");
+        if body.len() > Limits::default().octets {
+            return;
+        }
         let Came::Reply { reply, ends, news } = self.scene.receive(&body, said.proven) else {
             return;
         };
@@ -245,6 +84,10 @@ impl Trial {
         {
             check_nothing_moves(&reply, &ends);
             return;
+        }
+        if news.contains(&News::Authenticated) {
+            // A new session: what was asked and answered in the one before does not count.
+            (self.asked, self.yes, self.ended, self.accepted) = Default::default();
         }
         self.accepted += 1;
         self.take_answers(&message);
@@ -379,44 +222,18 @@ impl Trial {
     }
 
     fn message(&self, said: &Said) -> Message {
-        let mut talk = Talk { trial: self, ids: CmdIds::default(), commands: Vec::new() };
+        let mut utterance = Utterance::default();
         for word in &said.words {
-            talk.word(word);
+            self.say_word(&mut utterance, word);
         }
-        let cred = said.cred.map(|name| {
-            let password = if name == "wrong" { "other" } else { PASSWORD };
-            digest::md5_cred(&SecretHash::of(USER, password), &nonce(name))
-        });
-        let header = Header {
-            version: Version::Dm12,
-            session_id: SessionId::parse(&self.session.to_string()).unwrap(),
-            msg_id: MsgId(self.msg_id),
-            target: Address::new(URL),
-            source: Address::new("IMEI:350000000000017"),
-            resp_uri: None,
-            no_resp: false,
-            cred,
-            meta: Meta { max_msg_size: said.max_msg_size, ..Meta::default() },
-        };
-        Message { header, commands: talk.commands, last: said.last }
+        let cred = said.cred.map(|name| script::cred("md5", name));
+        let meta = Meta { max_msg_size: said.max_msg_size, ..Meta::default() };
+        utterance.message(self.msg_id, cred, meta, said.last)
     }
-}
 
-fn check_nothing_moves(reply: &Message, ends: &[JobEnd]) {
-    assert!(reply.commands.iter().all(|command| matches!(command, Command::Status(_))));
-    assert!(ends.is_empty());
-}
-
-struct Talk<'a> {
-    trial: &'a Trial,
-    ids: CmdIds,
-    commands: Vec<Command>,
-}
-
-impl Talk<'_> {
-    /// The server's last message number, and the commands in it that want an answer.
-    fn open(&self) -> (u32, Vec<&Command>) {
-        let Some(heard) = &self.trial.heard else { return (0, Vec::new()) };
+    /// The server's last message, and the commands in it that want an answer.
+    fn open_commands(&self) -> (u32, Vec<&Command>) {
+        let Some(heard) = &self.heard else { return (0, Vec::new()) };
         let mut open = Vec::new();
         for command in &heard.commands {
             match command {
@@ -431,142 +248,93 @@ impl Talk<'_> {
         (heard.header.msg_id.0, open)
     }
 
-    fn word(&mut self, word: &Word) {
+    fn say_word(&self, utterance: &mut Utterance, word: &Word) {
+        let (msg, open) = self.open_commands();
         match word {
             Word::Header { back, code, nonce: given } => {
                 let chal = given.map(|name| digest::chal_md5(&nonce(name)));
-                let msg = self.open().0.saturating_sub(*back);
-                self.status(msg, StatusTarget::Header, Some(*code), chal);
+                utterance.status(
+                    msg.saturating_sub(*back),
+                    StatusTarget::Header,
+                    Some(*code),
+                    chal,
+                );
             }
             Word::Answer { place, back, code, value } => {
-                let (msg, open) = self.open();
-                let Some(id) = open.get(*place).and_then(|command| command.id()).cloned() else {
-                    return;
-                };
-                let target = open.get(*place).and_then(|command| target(command));
-                let msg = msg.saturating_sub(*back);
-                self.status(msg, StatusTarget::Command(id.clone()), *code, None);
-                if let Some(value) = value {
-                    self.results(msg, &id, target.as_deref(), value);
+                if let Some(command) = open.get(*place) {
+                    self.answer(
+                        utterance,
+                        msg.saturating_sub(*back),
+                        command,
+                        *code,
+                        value.as_ref(),
+                    );
                 }
             }
             Word::Cooperate { value } => {
-                let (msg, open) = self.open();
-                let all: Vec<_> = open
-                    .iter()
-                    .filter_map(|command| {
-                        Some((
-                            command.id()?.clone(),
-                            target(command),
-                            matches!(command, Command::Get(_)),
-                        ))
-                    })
-                    .collect();
-                for (id, target, is_get) in all {
-                    self.status(msg, StatusTarget::Command(id.clone()), Some(200), None);
-                    if is_get {
-                        self.results(msg, &id, target.as_deref(), value);
-                    }
+                for command in open {
+                    let is_get = matches!(command, Command::Get(_));
+                    self.answer(utterance, msg, command, Some(200), Some(value).filter(|_| is_get));
                 }
             }
-            Word::Alert(code) => {
-                let items = vec![Item {
-                    meta: Meta { media_type: Some("org.example".to_owned()), ..Meta::default() },
-                    data: Some(Data::text("e".repeat(3000))),
-                    ..Item::default()
-                }];
-                let (id, code) = (Some(self.ids.next_id()), Some(AlertCode::from_code(*code)));
-                self.commands.push(Command::Alert(Alert {
-                    id,
-                    no_resp: false,
-                    code,
-                    correlator: None,
-                    items,
-                    other: Vec::new(),
-                }));
-            }
+            Word::Alert(code) => utterance.event(*code, "org.example", "e".repeat(3000)),
             Word::DevInfo => {
-                let item = |name: &str| Item {
-                    source: Some(Address::new(format!("./DevInfo/{name}"))),
-                    data: Some(Data::text("m".repeat(200))),
-                    ..Item::default()
-                };
-                let items = ["DevId", "Man", "Mod", "DmV", "Lang"].map(item).to_vec();
-                let id = Some(self.ids.next_id());
-                self.commands.push(Command::Replace(Edit { id, items, ..Edit::default() }));
+                let item = |name| from(&format!("./DevInfo/{name}"), &"m".repeat(200));
+                utterance.replace(["DevId", "Man", "Mod", "DmV", "Lang"].map(item).to_vec());
             }
             Word::Stray(number) => {
                 let id = CmdId::parse(&number.to_string());
                 let about = id.clone().map_or(StatusTarget::Header, StatusTarget::Command);
-                self.status(*number, about, Some(200), None);
-                if let Some(id) = id {
-                    self.results(*number, &id, Some("./J1/A"), &Value::Right);
-                }
+                utterance.status(*number, about, Some(200), None);
+                utterance.results(id.map(|id| (*number, id)), from("./J1/A", "5"));
             }
         }
     }
 
-    fn status(&mut self, msg: u32, about: StatusTarget, code: Option<u16>, chal: Option<Meta>) {
-        self.commands.push(Command::Status(Status {
-            id: Some(self.ids.next_id()),
-            msg_ref: Some(MsgId(msg)),
-            about,
-            cmd: "Get".to_owned(),
-            target_refs: Vec::new(),
-            source_refs: Vec::new(),
-            cred: None,
-            chal,
-            code: code.map(StatusCode::from_code),
-            code_attributes: Vec::new(),
-            items: Vec::new(),
-            other: Vec::new(),
-        }));
-    }
-
-    fn results(&mut self, msg: u32, id: &CmdId, uri: Option<&str>, value: &Value) {
-        let wanted = uri.and_then(|uri| {
-            self.trial
-                .scene
-                .bench
-                .settings
-                .values()
-                .flatten()
-                .flatten()
-                .find(|s| s.uri.as_str() == uri)
-        });
-        let wanted = wanted.and_then(|setting| setting.value.clone()).unwrap_or_default();
-        let mut results = Results { id: Some(self.ids.next_id()), ..Results::default() };
-        let mut item = Item { source: uri.map(Address::new), ..Item::default() };
-        if !matches!(value, Value::Unreferenced) {
-            results.msg_ref = Some(MsgId(msg));
-            results.cmd_ref = Some(id.clone());
-        }
+    fn answer(
+        &self,
+        utterance: &mut Utterance,
+        msg: u32,
+        command: &Command,
+        code: Option<u16>,
+        value: Option<&Value>,
+    ) {
+        let id = command.id().expect("our commands have ids").clone();
+        utterance.status(msg, StatusTarget::Command(id.clone()), code, None);
+        let node = match command {
+            Command::Get(edit) => {
+                edit.items[0].target.as_ref().map(|target| target.loc_uri.as_str())
+            }
+            _ => None,
+        };
+        let Some(value) = value else { return };
         let text = match value {
-            Value::Right | Value::Unreferenced => wanted,
+            Value::Right | Value::Unreferenced => self.wanted(node),
             Value::Other(text) => (*text).to_owned(),
             Value::Long(octets) => "v".repeat(*octets),
-            Value::Partial => {
-                item.more = true;
-                "part".to_owned()
-            }
+            Value::Partial => "part".to_owned(),
         };
-        item.data = Some(Data::text(text));
-        results.items.push(item);
-        self.commands.push(Command::Results(results));
+        let source = node.map(Address::new);
+        let more = matches!(value, Value::Partial);
+        let item = Item { source, data: Some(Data::Text(text)), more, ..Item::default() };
+        utterance.results(Some((msg, id)).filter(|_| !matches!(value, Value::Unreferenced)), item);
+    }
+
+    /// The value that some job wants at a node.
+    fn wanted(&self, node: Option<&str>) -> String {
+        let mut settings = self.scene.bench.settings.values().flatten().flatten();
+        let setting = settings.find(|setting| Some(setting.uri.as_str()) == node);
+        setting.and_then(|setting| setting.value.clone()).unwrap_or_default()
     }
 }
 
-fn target(command: &Command) -> Option<String> {
-    match command {
-        Command::Get(edit) => {
-            edit.items.first()?.target.as_ref().map(|target| target.loc_uri.clone())
-        }
-        _ => None,
-    }
+fn check_nothing_moves(reply: &Message, ends: &[JobEnd]) {
+    assert!(reply.commands.iter().all(|command| matches!(command, Command::Status(_))));
+    assert!(ends.is_empty());
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// R7, C3; invariants 5 and 6.
     #[test]
@@ -581,7 +349,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// A device that goes on for ever, always with the same few phrases.
     #[test]

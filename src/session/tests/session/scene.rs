@@ -116,7 +116,8 @@ impl Scene {
             rules::check(&reply, self.encoding, usize::MAX);
             return Came::Reply { reply, ends, news };
         }
-        if let Some(octets) = message.header.meta.max_msg_size {
+        let accepted = reply.header.resp_uri.is_some();
+        if let Some(octets) = message.header.meta.max_msg_size.filter(|_| accepted) {
             self.device_takes = Some(usize::try_from(octets).expect("64 bits"));
         }
         rules::check(&reply, self.encoding, self.device_takes.unwrap_or(self.reply_octets));

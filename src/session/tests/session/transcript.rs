@@ -19,26 +19,14 @@
 
 use crate::{
     bench::Bench,
+    device::Utterance,
     say::{self, SERVER_PASSWORD, SERVER_USER},
-    scene::{Came, PASSWORD, Scene, URL, USER, nonce},
+    scene::{Came, Scene, nonce},
+    script,
 };
-use session::{
-    Atomic, AuthKind, JobRef, Plan, Prove, Question, ServerCredential, ServerSecret, Setting,
-    Unfit, Verb,
-};
+use session::{AuthKind, JobRef, ServerCredential, ServerSecret, Unfit};
 use std::path::{Path, PathBuf};
-use wire::{
-    Encoding,
-    alert::AlertCode,
-    digest::{self, SecretHash},
-    ids::{CmdId, CmdIds, MsgId, SessionId, StatusTarget},
-    message::{
-        Address, Alert, Command, Cred, Data, Edit, Header, Item, Message, Results, Status, Version,
-    },
-    meta::{Format, Meta},
-    status::StatusCode,
-    uri::LocUri,
-};
+use wire::{Encoding, digest::SecretHash, message::Message, meta::Meta};
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
@@ -118,12 +106,12 @@ impl Stage {
     fn lay_out(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
-            ["account", kind] => self.account = Some(auth_kind(kind)),
-            ["server", kind] => self.server = Some(auth_kind(kind)),
+            ["account", kind] => self.account = Some(script::auth_kind(kind)),
+            ["server", kind] => self.server = Some(script::auth_kind(kind)),
             ["encoding", "wbxml"] => self.encoding = Some(Encoding::Wbxml),
             ["reply_octets", octets] => self.reply_octets = Some(octets.parse().expect("octets")),
             ["job", seq, ..] => {
-                let plan = plan(seq.parse().expect("a sequence number"), line);
+                let plan = script::plan(seq.parse().expect("a sequence number"), line);
                 self.bench.settings.insert(plan.job, Ok(Vec::new()));
                 self.bench.plans.push(plan);
             }
@@ -151,7 +139,7 @@ impl Stage {
                 let job = self.bench.plans.last().expect("settings follow their job").job;
                 let settings =
                     self.bench.settings.get_mut(&job).and_then(|settings| settings.as_mut().ok());
-                settings.expect("a fit job").push(setting(line));
+                settings.expect("a fit job").push(script::setting(line));
             }
         }
     }
@@ -206,7 +194,7 @@ impl Stage {
             filled.push_str(before);
             match words.split_once(' ') {
                 Some(("md5", name)) => {
-                    filled.push_str(md5_cred(name).data.as_text().expect("base64"));
+                    filled.push_str(script::cred("md5", name).data.as_text().expect("base64"));
                 }
                 Some(("b64", text)) => {
                     self.server_nonces.push(text.to_owned());
@@ -221,246 +209,25 @@ impl Stage {
     }
 
     fn message(&mut self, said: &[String]) -> Message {
-        let mut talk = Talk { ids: CmdIds::default(), heard: self.heard, commands: Vec::new() };
-        let mut cred = None;
-        let mut meta = Meta::default();
-        let mut last = true;
+        let (mut utterance, mut cred, mut meta, mut last) =
+            (Utterance::default(), None, Meta::default(), true);
         self.msg_id += 1;
         for line in said {
             let words: Vec<&str> = line.split_whitespace().collect();
             match words.as_slice() {
-                ["id", id] => self.msg_id = id.parse().expect("a number"),
-                ["cred", "md5", "wrong"] => {
-                    cred =
-                        Some(digest::md5_cred(&SecretHash::of(USER, "other"), &nonce("challenge")));
-                }
-                ["cred", "md5", name] => cred = Some(md5_cred(name)),
-                ["cred", "basic", "right"] => cred = Some(digest::basic_cred(USER, PASSWORD)),
-                ["cred", "basic", _] => cred = Some(digest::basic_cred(USER, "other")),
+                ["id", id] => self.msg_id = id.parse().unwrap(),
+                ["cred", kind, name] => cred = Some(script::cred(kind, name)),
                 ["unproven"] => {}
-                ["maxmsg", octets] => meta.max_msg_size = Some(octets.parse().expect("octets")),
+                ["maxmsg", octets] => meta.max_msg_size = Some(octets.parse().unwrap()),
                 ["more"] => last = false,
-                ["hdr", code, chal @ ..] => {
-                    if let ["nonce", name] = chal {
+                _ => {
+                    if let ["hdr", _, "nonce", name] = words.as_slice() {
                         self.server_nonces.push((*name).to_owned());
                     }
-                    talk.header_status(code, chal);
-                }
-                _ => talk.say(line, &words),
-            }
-        }
-        let header = Header {
-            version: Version::Dm12,
-            session_id: SessionId::parse("1").expect("an id"),
-            msg_id: MsgId(self.msg_id),
-            target: Address::new(URL),
-            source: Address::new("IMEI:350000000000017"),
-            resp_uri: None,
-            no_resp: false,
-            cred,
-            meta,
-        };
-        Message { header, commands: talk.commands, last }
-    }
-}
-
-fn md5_cred(name: &str) -> Cred {
-    digest::md5_cred(&SecretHash::of(USER, PASSWORD), &nonce(name))
-}
-
-fn auth_kind(word: &str) -> AuthKind {
-    if word == "basic" { AuthKind::Basic } else { AuthKind::Md5 }
-}
-
-/// `job 7 overwrite atomic=required prove=status ask=Apply? keep=./A query=./B skip=why`
-fn plan(seq: u64, line: &str) -> Plan {
-    let mut plan = Plan {
-        job: JobRef { seq, run: 0 },
-        query: Vec::new(),
-        keep: Vec::new(),
-        conditional: true,
-        atomic: Atomic::Never,
-        prove: Prove::ReadBack,
-        ask: None,
-        skip: None,
-    };
-    for word in line.split_whitespace().skip(2) {
-        let text = |value: &str| value.replace('_', " ");
-        match word.split_once('=') {
-            None if word == "overwrite" => plan.conditional = false,
-            Some(("atomic", "required")) => plan.atomic = Atomic::Required,
-            Some(("atomic", "supported")) => plan.atomic = Atomic::WhenSupported,
-            Some(("prove", "status")) => plan.prove = Prove::Status,
-            Some(("ask", question)) => {
-                plan.ask = Some(Question { text: text(question), wait_seconds: 60 });
-            }
-            Some(("keep", uri)) => plan.keep.push(LocUri::parse(uri).expect("an address")),
-            Some(("query", uri)) => plan.query.push(LocUri::parse(uri).expect("an address")),
-            Some(("skip", why)) => plan.skip = Some(text(why)),
-            _ => panic!("{word} means nothing"),
-        }
-    }
-    plan
-}
-
-/// `ensure [secret|unreadable] ./A/B [int 5]`
-fn setting(line: &str) -> Setting {
-    let mut words = line.split_whitespace().peekable();
-    let verb = match words.next() {
-        Some("ensure") => Verb::Ensure,
-        Some("replace") => Verb::Replace,
-        Some("add") => Verb::Add,
-        Some("delete") => Verb::Delete,
-        Some("read") => Verb::Read,
-        Some("exec") => Verb::Exec,
-        other => panic!("{other:?} is no verb"),
-    };
-    let secret = words.next_if_eq(&"secret").is_some();
-    let unreadable = words.next_if_eq(&"unreadable").is_some();
-    let uri = LocUri::parse(words.next().expect("an address")).expect("an address");
-    let format = Format::from_name(words.next().unwrap_or("chr"));
-    let rest: Vec<&str> = words.collect();
-    let value = match rest.join(" ") {
-        nothing if nothing.is_empty() => None,
-        repeated if repeated.starts_with("x*") => {
-            Some("x".repeat(repeated[2..].parse().expect("a count")))
-        }
-        value => Some(value.replace("\\r", "\r")),
-    };
-    Setting { verb, uri, format, value, secret, readable: !unreadable }
-}
-
-/// What the device says in one message.
-struct Talk {
-    ids: CmdIds,
-    heard: u32,
-    commands: Vec<Command>,
-}
-
-impl Talk {
-    fn header_status(&mut self, code: &str, chal: &[&str]) {
-        let meta = match chal {
-            ["nonce", name] => Some(digest::chal_md5(&nonce(name))),
-            ["basic"] => Some(digest::chal_basic()),
-            ["empty"] => Some(Meta { next_nonce: Some(String::new()), ..digest::chal_basic() }),
-            _ => None,
-        };
-        let status =
-            Status { chal: meta, ..self.status(self.heard, StatusTarget::Header, "SyncHdr", code) };
-        self.commands.push(Command::Status(status));
-    }
-
-    fn status(&mut self, msg: u32, about: StatusTarget, cmd: &str, code: &str) -> Status {
-        Status {
-            id: Some(self.ids.next_id()),
-            msg_ref: Some(MsgId(msg)),
-            about,
-            cmd: cmd.to_owned(),
-            target_refs: Vec::new(),
-            source_refs: Vec::new(),
-            cred: None,
-            chal: None,
-            code: code.parse().ok().map(StatusCode::from_code),
-            code_attributes: Vec::new(),
-            items: Vec::new(),
-            other: Vec::new(),
-        }
-    }
-
-    fn say(&mut self, line: &str, words: &[&str]) {
-        match words {
-            ["alert", code] => self.alert(code, Vec::new()),
-            ["event", code, kind, data @ ..] => {
-                let meta = Meta { media_type: Some((*kind).to_owned()), ..Meta::default() };
-                self.alert(
-                    code,
-                    vec![Item { meta, data: Some(Data::text(data.join(" "))), ..Item::default() }],
-                );
-            }
-            ["devinfo"] => {
-                let nodes = [
-                    ("DevId", "IMEI:350000000000017"),
-                    ("Man", "Acme"),
-                    ("Mod", "RV-100"),
-                    ("DmV", "1.2"),
-                    ("Lang", "en"),
-                ];
-                let items =
-                    nodes.map(|(name, value)| from(&format!("./DevInfo/{name}"), value)).to_vec();
-                let id = Some(self.ids.next_id());
-                self.commands.push(Command::Replace(Edit { id, items, ..Edit::default() }));
-            }
-            ["replace", uri, value] => {
-                let id = Some(self.ids.next_id());
-                self.commands.push(Command::Replace(Edit {
-                    id,
-                    items: vec![from(uri, value)],
-                    ..Edit::default()
-                }));
-            }
-            ["get", uri] => {
-                let id = Some(self.ids.next_id());
-                self.commands.push(Command::Get(Edit {
-                    id,
-                    items: vec![Item::at(*uri)],
-                    ..Edit::default()
-                }));
-            }
-            [reference, ..] => {
-                let (cmd, msg) = match reference.split_once('@') {
-                    Some((cmd, msg)) => (cmd, msg.parse().expect("a message")),
-                    None => (*reference, self.heard),
-                };
-                let (statuses, value) = match line.split_once(" =") {
-                    Some((statuses, value)) => (statuses, Some(value.trim_start())),
-                    None => (line, None),
-                };
-                let cmd = CmdId::parse(cmd).expect("a command");
-                for code in statuses.split_whitespace().skip(1) {
-                    let about = StatusTarget::Command(cmd.clone());
-                    let status = self.status(msg, about, "Get", code);
-                    self.commands.push(Command::Status(status));
-                }
-                if let Some(value) = value {
-                    self.results(msg, cmd, value);
+                    script::say(&mut utterance, self.heard, line, &words);
                 }
             }
-            [] => panic!("an empty line says nothing"),
         }
+        utterance.message(self.msg_id, cred, meta, last)
     }
-
-    fn alert(&mut self, code: &str, items: Vec<Item>) {
-        let code = Some(AlertCode::from_code(code.parse().expect("an alert")));
-        let id = Some(self.ids.next_id());
-        self.commands.push(Command::Alert(Alert {
-            id,
-            no_resp: false,
-            code,
-            correlator: None,
-            items,
-            other: Vec::new(),
-        }));
-    }
-
-    fn results(&mut self, msg: u32, cmd: CmdId, value: &str) {
-        let (format, data) = value.split_once(' ').unwrap_or((value, ""));
-        let data = match data.strip_prefix("x*") {
-            Some(count) => "x".repeat(count.parse().expect("a count")),
-            None => data.to_owned(),
-        };
-        let meta = Meta::with_format(Format::from_name(format));
-        let items = vec![Item { meta, data: Some(Data::text(data)), ..Item::default() }];
-        let (id, msg_ref) = (Some(self.ids.next_id()), Some(MsgId(msg)));
-        self.commands.push(Command::Results(Results {
-            id,
-            msg_ref,
-            cmd_ref: Some(cmd),
-            items,
-            ..Results::default()
-        }));
-    }
-}
-
-fn from(uri: &str, value: &str) -> Item {
-    Item { source: Some(Address::new(uri)), data: Some(Data::text(value)), ..Item::default() }
 }

@@ -1,0 +1,150 @@
+//! The lines of a transcript: jobs, their settings, and what the device says.
+
+use crate::{
+    device::{Utterance, from},
+    scene::{PASSWORD, USER, nonce},
+};
+use session::{Atomic, AuthKind, JobRef, Plan, Prove, Question, Setting, Verb};
+use wire::{
+    digest::{self, SecretHash},
+    ids::{CmdId, StatusTarget},
+    message::{Cred, Data, Item},
+    meta::{Format, Meta},
+    uri::LocUri,
+};
+
+pub(crate) fn auth_kind(word: &str) -> AuthKind {
+    if word == "basic" { AuthKind::Basic } else { AuthKind::Md5 }
+}
+
+/// `job 7 overwrite atomic=required prove=status ask=Apply? keep=./A query=./B skip=why`
+pub(crate) fn plan(seq: u64, line: &str) -> Plan {
+    let mut plan = Plan {
+        job: JobRef { seq, run: 0 },
+        query: Vec::new(),
+        keep: Vec::new(),
+        conditional: true,
+        atomic: Atomic::Never,
+        prove: Prove::ReadBack,
+        ask: None,
+        skip: None,
+    };
+    for word in line.split_whitespace().skip(2) {
+        let text = |value: &str| value.replace('_', " ");
+        match word.split_once('=') {
+            None if word == "overwrite" => plan.conditional = false,
+            Some(("atomic", "required")) => plan.atomic = Atomic::Required,
+            Some(("atomic", "supported")) => plan.atomic = Atomic::WhenSupported,
+            Some(("prove", "status")) => plan.prove = Prove::Status,
+            Some(("ask", question)) => {
+                plan.ask = Some(Question { text: text(question), wait_seconds: 60 });
+            }
+            Some(("keep", uri)) => plan.keep.push(LocUri::parse(uri).expect("an address")),
+            Some(("query", uri)) => plan.query.push(LocUri::parse(uri).expect("an address")),
+            Some(("skip", why)) => plan.skip = Some(text(why)),
+            _ => panic!("{word} means nothing"),
+        }
+    }
+    plan
+}
+
+/// `ensure [secret|unreadable] ./A/B [int 5]`
+pub(crate) fn setting(line: &str) -> Setting {
+    let mut words = line.split_whitespace().peekable();
+    let verb = match words.next() {
+        Some("ensure") => Verb::Ensure,
+        Some("replace") => Verb::Replace,
+        Some("add") => Verb::Add,
+        Some("delete") => Verb::Delete,
+        Some("read") => Verb::Read,
+        Some("exec") => Verb::Exec,
+        other => panic!("{other:?} is no verb"),
+    };
+    let secret = words.next_if_eq(&"secret").is_some();
+    let unreadable = words.next_if_eq(&"unreadable").is_some();
+    let uri = LocUri::parse(words.next().expect("an address")).expect("an address");
+    let format = Format::from_name(words.next().unwrap_or("chr"));
+    let rest: Vec<&str> = words.collect();
+    let value = match rest.join(" ") {
+        nothing if nothing.is_empty() => None,
+        repeated if repeated.starts_with("x*") => {
+            Some("x".repeat(repeated[2..].parse().expect("a count")))
+        }
+        value => Some(value.replace("\\r", "\r")),
+    };
+    Setting { verb, uri, format, value, secret, readable: !unreadable }
+}
+
+/// `cred md5 challenge`: made with the nonce of that name; `cred … wrong`: with another password.
+pub(crate) fn cred(kind: &str, name: &str) -> Cred {
+    let password = if name == "wrong" { "other" } else { PASSWORD };
+    match auth_kind(kind) {
+        AuthKind::Basic => digest::basic_cred(USER, password),
+        AuthKind::Md5 => digest::md5_cred(&SecretHash::of(USER, password), &nonce(name)),
+    }
+}
+
+/// One thing that the device says; `heard` is the server's last message.
+pub(crate) fn say(utterance: &mut Utterance, heard: u32, line: &str, words: &[&str]) {
+    match words {
+        ["hdr", code, chal @ ..] => {
+            let chal = match chal {
+                ["nonce", name] => Some(digest::chal_md5(&nonce(name))),
+                ["basic"] => Some(digest::chal_basic()),
+                ["empty"] => Some(Meta { next_nonce: Some(String::new()), ..digest::chal_basic() }),
+                _ => None,
+            };
+            utterance.status(heard, StatusTarget::Header, code.parse().ok(), chal);
+        }
+        ["alert", code] => utterance.alert(code.parse().unwrap(), Vec::new()),
+        ["event", code, kind, data @ ..] => {
+            utterance.event(code.parse().unwrap(), kind, data.join(" "));
+        }
+        ["devinfo"] => {
+            let values = [
+                ("DevId", "IMEI:350000000000017"),
+                ("Man", "Acme"),
+                ("Mod", "RV-100"),
+                ("DmV", "1.2"),
+                ("Lang", "en"),
+            ];
+            utterance.replace(
+                values.map(|(name, value)| from(&format!("./DevInfo/{name}"), value)).to_vec(),
+            );
+        }
+        ["replace", uri, value] => utterance.replace(vec![from(uri, value)]),
+        ["get", uri] => utterance.get(uri),
+        [reference, ..] => {
+            let (cmd, msg) = match reference.split_once('@') {
+                Some((cmd, msg)) => (cmd, msg.parse().unwrap()),
+                None => (*reference, heard),
+            };
+            let cmd = CmdId::parse(cmd).unwrap();
+            let (statuses, value) = match line.split_once(" =") {
+                Some((statuses, value)) => (statuses, Some(value.trim_start())),
+                None => (line, None),
+            };
+            for code in statuses.split_whitespace().skip(1) {
+                utterance.status(msg, StatusTarget::Command(cmd.clone()), code.parse().ok(), None);
+            }
+            if let Some(value) = value {
+                utterance.results(Some((msg, cmd)), result(value));
+            }
+        }
+        [] => panic!("an empty line says nothing"),
+    }
+}
+
+/// `int 5`, `chr x*300`
+fn result(value: &str) -> Item {
+    let (format, data) = value.split_once(' ').unwrap_or((value, ""));
+    let data = match data.strip_prefix("x*") {
+        Some(count) => "x".repeat(count.parse().unwrap()),
+        None => data.to_owned(),
+    };
+    Item {
+        meta: Meta::with_format(Format::from_name(format)),
+        data: Some(Data::Text(data)),
+        ..Item::default()
+    }
+}
