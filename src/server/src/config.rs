@@ -5,6 +5,7 @@
 //! its line and what to do.
 
 mod check;
+mod defaults;
 mod read;
 #[cfg(test)]
 mod reference;
@@ -51,10 +52,10 @@ pub struct Config {
 pub enum Store {
     /// On this machine's disk, for one process.
     Embedded {
-        #[serde(default = "values::store_path")]
+        #[serde(default = "defaults::store_path")]
         path: PathBuf,
         /// Memory for blocks read from disk: the part of the server's memory that grows with the store.
-        #[serde(default = "values::store_cache", deserialize_with = "octets")]
+        #[serde(default = "defaults::store_cache", deserialize_with = "octets")]
         cache: usize,
     },
     /// In a Redis server, for any number of processes.
@@ -85,13 +86,13 @@ pub enum Route {
         /// 1 to 32 of a-z, 0-9, '_', '-'.
         name: String,
         /// Notifications a second.
-        #[serde(default = "values::per_second")]
+        #[serde(default = "defaults::per_second")]
         per_second: u32,
         /// The local address to send from.
-        #[serde(default = "values::udp_bind")]
+        #[serde(default = "defaults::udp_bind")]
         bind: SocketAddr,
         /// The port of a device whose address names none.
-        #[serde(default = "values::wap_push_port")]
+        #[serde(default = "defaults::wap_push_port")]
         port: u16,
     },
 }
@@ -117,10 +118,10 @@ pub struct Authority {
     #[serde(default)]
     pub scopes: Vec<Grant>,
     /// Subtrees that belong to the user: never written, whatever the scopes say.
-    #[serde(default = "values::user_owned")]
+    #[serde(default = "defaults::user_owned")]
     pub user_owned: Vec<String>,
     /// `scopes` and `user_owned`, compiled.
-    #[serde(skip, default = "values::no_scope")]
+    #[serde(skip, default = "defaults::no_scope")]
     pub scope: Arc<Scope>,
 }
 
@@ -295,96 +296,12 @@ impl Authority {
     /// Whether traffic from `peer` is protected as this authority asks (D13).
     pub fn admits(&self, peer: IpAddr) -> bool {
         match self.integrity {
-            Integrity::None => peer.to_canonical().is_loopback() || self.networks.iter().any(|net| net.contains(peer)),
+            Integrity::None => {
+                peer.to_canonical().is_loopback()
+                    || self.networks.iter().any(|net| net.contains(peer))
+            }
             // Neither is built: `check` lets no such authority through.
             Integrity::Tls | Integrity::Hmac => false,
         }
-    }
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        let mut config = Self {
-            store: Store::default(),
-            vault: Vault::default(),
-            routes: Vec::new(),
-            authorities: Vec::new(),
-            http: Http::default(),
-            session: Session::default(),
-            dispatch: Dispatch::default(),
-            retention: Retention::default(),
-            telemetry: Telemetry::default(),
-        };
-        config.fill_in();
-        config
-    }
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self::Embedded { path: values::store_path(), cache: values::store_cache() }
-    }
-}
-
-impl Default for DevicesDoor {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            public_url: String::new(),
-            max_body: 256 * 1024,
-            header_wait: Duration::from_secs(15),
-            body_wait: Duration::from_secs(30),
-            max_connections: 8_192,
-            max_in_flight: 1_024,
-            hold: Duration::from_secs(5),
-            grace: Duration::from_secs(10),
-        }
-    }
-}
-
-impl Default for AdminDoor {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
-            header_wait: Duration::from_secs(15),
-            timeout: Duration::from_secs(30),
-            max_connections: 256,
-            grace: Duration::from_secs(10),
-        }
-    }
-}
-
-impl Default for Session {
-    fn default() -> Self {
-        Self {
-            answer_within: Duration::from_secs(60),
-            life: Duration::from_secs(30 * 60),
-            max_msg_size: 64 * 1024,
-            max_obj_size: 256 * 1024,
-            reply_size: 16 * 1024,
-        }
-    }
-}
-
-impl Default for Dispatch {
-    fn default() -> Self {
-        Self {
-            retry_base: Duration::from_secs(60),
-            retry_cap: Duration::from_secs(60 * 60),
-            lease: Duration::from_secs(30),
-            poll: Duration::from_millis(100),
-        }
-    }
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { events: Duration::from_secs(60 * 60), history: Duration::from_secs(30 * 24 * 60 * 60) }
-    }
-}
-
-impl Default for Telemetry {
-    fn default() -> Self {
-        Self { log: "info".into(), format: LogFormat::Text }
     }
 }

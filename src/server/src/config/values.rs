@@ -1,15 +1,8 @@
-//! The small values that settings are made of: durations, sizes, networks, secrets, and the defaults of fields.
+//! The small values that settings are made of: durations, sizes, networks, secrets.
 
-use campaign::{scope::Scope, time::parse_duration};
+use campaign::time::parse_duration;
 use serde::{Deserialize, Deserializer, de::Error};
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    str::FromStr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
 /// A duration with its unit: `"500ms"`, `"30s"`, `"10m"`, `"2h"`, `"7d"`. Never zero.
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -23,7 +16,7 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
 }
 
 /// Ten years: far enough for every setting, near enough that no sum of instants overflows.
-const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+const LONGEST: Duration = Duration::from_hours(10 * 366 * 24);
 
 /// A size: a number of octets, or text with a unit: `"64 KiB"`, `"256 MiB"`, `"1 GiB"`. Never zero.
 pub(super) fn octets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
@@ -134,36 +127,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-pub(super) fn store_path() -> PathBuf {
-    PathBuf::from("reveille-data")
-}
-
-pub(super) fn store_cache() -> usize {
-    64 * 1024 * 1024
-}
-
-pub(super) fn per_second() -> u32 {
-    1_000
-}
-
-pub(super) fn udp_bind() -> SocketAddr {
-    SocketAddr::from(([0, 0, 0, 0], 0))
-}
-
-/// WAP push, connectionless (IANA `wap-push`).
-pub(super) fn wap_push_port() -> u16 {
-    2948
-}
-
-/// What an authority may do before its grants are read: nothing.
-pub(super) fn no_scope() -> Arc<Scope> {
-    Arc::new(Scope::new(&[], &[]).expect("without patterns there is no bad pattern"))
-}
-
-pub(super) fn user_owned() -> Vec<String> {
-    vec!["./User".into()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,7 +141,7 @@ mod tests {
         let read = |text: &str| {
             toml::from_str::<Wait>(&format!("wait = \"{text}\"")).map(|wait| wait.wait)
         };
-        assert_eq!(read("10m").unwrap(), Duration::from_secs(600));
+        assert_eq!(read("10m").unwrap(), Duration::from_mins(10));
         for wrong in ["", "10", "0s", "400000d"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

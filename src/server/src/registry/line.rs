@@ -185,13 +185,12 @@ fn split(line: &str) -> Result<Vec<Cow<'_, str>>, Fault> {
     let mut values = Vec::new();
     let mut rest = line;
     loop {
-        let (value, after) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted_value(quoted)
-                .ok_or_else(|| quoted_wrongly("a quoted value does not end on its line"))?,
-            None => {
-                let (value, _) = rest.split_once(',').unwrap_or((rest, ""));
-                (Cow::Borrowed(value), rest.strip_prefix(value).unwrap_or_default())
-            }
+        let (value, after) = if let Some(quoted) = rest.strip_prefix('"') {
+            quoted_value(quoted)
+                .ok_or_else(|| quoted_wrongly("a quoted value does not end on its line"))?
+        } else {
+            let (value, _) = rest.split_once(',').unwrap_or((rest, ""));
+            (Cow::Borrowed(value), rest.strip_prefix(value).unwrap_or_default())
         };
         values.push(value);
         if after.is_empty() {

@@ -1,13 +1,14 @@
 //! What a line says of a device, each text judged by the rules of its key. Nothing here knows what the registry holds.
 
+mod rules;
+#[cfg(test)]
+mod tests;
+
 use super::{
     line::{Cells, Fault, Text},
     lookup::{Kind, Number, is_device_name},
 };
-use crate::{
-    notify::udp,
-    rows::{Auth, DeviceId},
-};
+use crate::rows::{Auth, DeviceId};
 use campaign::time::Instant;
 use std::{collections::BTreeMap, fmt};
 use wire::{Encoding, digest::Nonce};
@@ -173,9 +174,10 @@ impl Record {
         let mut attributes = BTreeMap::new();
         for (key, text) in cells {
             is_known(&key)?;
-            match key.strip_prefix(ATTRIBUTE) {
-                Some(name) => drop(attributes.insert(name.to_owned(), attribute(&key, text)?)),
-                None => drop(texts.0.insert(key.into_owned(), text)),
+            if let Some(name) = key.strip_prefix(ATTRIBUTE) {
+                attributes.insert(name.to_owned(), rules::attribute(&key, text)?);
+            } else {
+                texts.0.insert(key.into_owned(), text);
             }
         }
         if attributes.len() > MOST_ATTRIBUTES {
@@ -187,31 +189,32 @@ impl Record {
         }
         Ok(Self {
             id: id(&mut texts, authority)?,
-            auth: texts.needed("auth", auth)?,
-            user: texts.needed("user", |text| plain(text, DeviceId::LONGEST))?,
-            secret: texts.needed("secret", password)?,
-            nonce: texts.read("nonce", nonce)?,
-            server_auth: texts.read("server_auth", auth)?,
-            server_user: texts.needed("server_user", |text| plain(text, DeviceId::LONGEST))?,
-            server_secret: texts.needed("server_secret", password)?,
-            server_nonce: texts.read("server_nonce", nonce)?,
-            msisdn: texts.read("msisdn", |text| number(Kind::Msisdn, text))?,
-            imsi: texts.read("imsi", |text| number(Kind::Imsi, text))?,
-            address: texts.read("address", address)?,
-            cert_sha256: texts.read("cert_sha256", digest)?,
-            encoding: texts.read("encoding", encoding)?,
-            manufacturer: texts.read("manufacturer", name)?,
-            model: texts.read("model", name)?,
-            firmware: texts.read("firmware", name)?,
-            dm_version: texts.read("dm_version", name)?,
-            time_zone: texts.read("time_zone", name)?,
-            groups: match texts.read("groups", groups)? {
+            auth: texts.needed("auth", rules::auth)?,
+            user: texts.needed("user", |text| rules::plain(text, DeviceId::LONGEST))?,
+            secret: texts.needed("secret", rules::password)?,
+            nonce: texts.read("nonce", rules::nonce)?,
+            server_auth: texts.read("server_auth", rules::auth)?,
+            server_user: texts
+                .needed("server_user", |text| rules::plain(text, DeviceId::LONGEST))?,
+            server_secret: texts.needed("server_secret", rules::password)?,
+            server_nonce: texts.read("server_nonce", rules::nonce)?,
+            msisdn: texts.read("msisdn", |text| rules::number(Kind::Msisdn, text))?,
+            imsi: texts.read("imsi", |text| rules::number(Kind::Imsi, text))?,
+            address: texts.read("address", rules::address)?,
+            cert_sha256: texts.read("cert_sha256", rules::digest)?,
+            encoding: texts.read("encoding", rules::encoding)?,
+            manufacturer: texts.read("manufacturer", rules::name)?,
+            model: texts.read("model", rules::name)?,
+            firmware: texts.read("firmware", rules::name)?,
+            dm_version: texts.read("dm_version", rules::name)?,
+            time_zone: texts.read("time_zone", rules::name)?,
+            groups: match texts.read("groups", rules::groups)? {
                 Said::Nothing => None,
                 Said::Gone => Some(Vec::new()),
                 Said::Is(groups) => Some(groups),
             },
             attributes,
-            as_of: texts.needed("as_of", as_of)?,
+            as_of: texts.needed("as_of", rules::as_of)?,
         })
     }
 
@@ -227,14 +230,11 @@ impl Record {
 /// The texts of a line by key.
 struct Texts<'a>(BTreeMap<String, Text<'a>>);
 
-/// What is wrong with a text, and what to do.
-type Wrong = (&'static str, &'static str);
-
 impl Texts<'_> {
     fn read<T>(
         &mut self,
         key: &str,
-        parse: impl FnOnce(&str) -> Result<T, Wrong>,
+        parse: impl FnOnce(&str) -> Result<T, rules::Wrong>,
     ) -> Result<Said<T>, Fault> {
         match self.0.remove(key) {
             None => Ok(Said::Nothing),
@@ -249,7 +249,7 @@ impl Texts<'_> {
     fn needed<T>(
         &mut self,
         key: &str,
-        parse: impl FnOnce(&str) -> Result<T, Wrong>,
+        parse: impl FnOnce(&str) -> Result<T, rules::Wrong>,
     ) -> Result<Option<T>, Fault> {
         match self.read(key, parse)? {
             Said::Gone => Err(Fault::new(
@@ -290,220 +290,5 @@ fn id(texts: &mut Texts<'_>, authority: Option<&str>) -> Result<DeviceId, Fault>
             "is missing",
             "name it in the line, or for the whole import",
         )),
-    }
-}
-
-fn plain(text: &str, longest: usize) -> Result<String, Wrong> {
-    if text.is_empty() || text.chars().any(char::is_control) {
-        Err(("is empty or holds control characters", "write plain text"))
-    } else if text.len() > longest {
-        Err(("is too long", "64 octets for names, 128 for users, 256 for other texts"))
-    } else {
-        Ok(text.to_owned())
-    }
-}
-
-fn name(text: &str) -> Result<String, Wrong> {
-    plain(text, LONGEST_NAME)
-}
-
-fn password(text: &str) -> Result<Password, Wrong> {
-    plain(text, LONGEST_TEXT).map(Password)
-}
-
-fn auth(text: &str) -> Result<Auth, Wrong> {
-    match text {
-        "md5" => Ok(Auth::Md5),
-        "basic" => Ok(Auth::Basic),
-        "hmac" | "tls" => Err(("is not served by this version", "write md5 or basic")),
-        _ => Err(("is not a way to authenticate", "write md5 or basic")),
-    }
-}
-
-fn nonce(text: &str) -> Result<Nonce, Wrong> {
-    match Nonce::from_base64(text) {
-        Ok(nonce) if !nonce.is_empty() => Ok(nonce),
-        _ => Err((
-            "is not base64 of 1 to 128 octets",
-            "write the nonce as the device has it, in base64",
-        )),
-    }
-}
-
-fn number(kind: Kind, text: &str) -> Result<Number, Wrong> {
-    Number::parse(kind, text).ok_or((
-        "is not a number of 5 to 15 digits",
-        "write digits only, international form, as 447700900123",
-    ))
-}
-
-fn address(text: &str) -> Result<String, Wrong> {
-    match udp::address(text, 1).map(|address| (address.ip().is_unspecified(), address.port())) {
-        Ok((false, 1..)) => Ok(text.to_owned()),
-        _ => Err((
-            "is not an address",
-            "write host:port with a literal address, as 192.0.2.7:2948 or [2001:db8::7]:2948",
-        )),
-    }
-}
-
-fn digest(text: &str) -> Result<[u8; 32], Wrong> {
-    let mut octets = [0; 32];
-    let wrong = |_| ("is not a SHA-256", "write 64 hexadecimal digits");
-    hex::decode_to_slice(text.replace(':', ""), &mut octets).map_err(wrong)?;
-    Ok(octets)
-}
-
-fn encoding(text: &str) -> Result<Encoding, Wrong> {
-    match text {
-        "wbxml" => Ok(Encoding::Wbxml),
-        "xml" => Ok(Encoding::Xml),
-        _ => Err(("is not an encoding", "write wbxml or xml, or leave it out: it is learnt")),
-    }
-}
-
-fn groups(text: &str) -> Result<Vec<String>, Wrong> {
-    let mut groups: Vec<String> = Vec::new();
-    for group in text.split(';').map(str::trim).filter(|group| !group.is_empty()) {
-        let group = name(group)?;
-        if !groups.contains(&group) {
-            groups.push(group);
-        }
-        if groups.len() > MOST_GROUPS {
-            return Err((
-                "are more than 64",
-                "use attributes for what differs from device to device",
-            ));
-        }
-    }
-    Ok(groups)
-}
-
-fn attribute(key: &str, text: Text<'_>) -> Result<Option<String>, Fault> {
-    match text {
-        Text::Gone => Ok(None),
-        Text::Is(text) => {
-            plain(&text, LONGEST_TEXT).map(Some).map_err(|(what, help)| Fault::new(key, what, help))
-        }
-    }
-}
-
-fn as_of(text: &str) -> Result<Instant, Wrong> {
-    Instant::parse(text).map_err(|_error| ("is not an instant", "write it as 2026-11-25T01:00:00Z"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::line::{Header, json_cells};
-    use super::*;
-    use proptest::prelude::*;
-
-    fn read(json: &str) -> Result<Record, Fault> {
-        json_cells(json.as_bytes()).and_then(|cells| Record::read(cells, Some("operator")))
-    }
-
-    #[test]
-    fn a_line_with_every_key_is_understood() {
-        let record = read(
-            r#"{"device":"IMEI:1","authority":"operator","auth":"basic","user":"u","secret":"s","nonce":"AAEC",
-                "server_auth":"md5","server_user":"v","server_secret":"t","server_nonce":"AwQF","msisdn":"+447700900123",
-                "imsi":"234150999999999","address":"192.0.2.7:2948","cert_sha256":"AB:CD","encoding":"xml",
-                "manufacturer":"Acme","model":"RV-100","firmware":"1.2","dm_version":"1.2","time_zone":"Europe/Berlin",
-                "groups":"gold; test","attributes.plan":"gold","as_of":"2026-11-25T01:00:00Z"}"#
-                .replace("AB:CD", &"ab".repeat(32))
-                .as_str(),
-        )
-        .unwrap();
-        assert_eq!(record.id, DeviceId::new("operator", "IMEI:1"));
-        assert_eq!(record.auth, Some(Auth::Basic));
-        assert_eq!(
-            record.numbers().map(Number::digits).collect::<Vec<_>>(),
-            ["447700900123", "234150999999999"]
-        );
-        assert_eq!(record.groups, Some(vec!["gold".to_owned(), "test".into()]));
-        assert_eq!(record.cert_sha256, Said::Is([0xAB; 32]));
-        assert_eq!(record.attributes.get("plan"), Some(&Some("gold".into())));
-    }
-
-    #[test]
-    fn each_wrong_key_is_named_with_what_to_do() {
-        for (key, value) in [
-            ("device", r#""msisdn:447700900123""#),
-            ("authority", r#""other""#),
-            ("auth", r#""tls""#),
-            ("auth", r#""MD5""#),
-            ("user", r#""""#),
-            ("secret", "null"),
-            ("nonce", r#""not base64!""#),
-            ("server_auth", r#""none""#),
-            ("server_nonce", r#""""#),
-            ("msisdn", r#""44 7700""#),
-            ("imsi", "[]"),
-            ("address", r#""phone.example:2948""#),
-            ("address", r#""0.0.0.0:2948""#),
-            ("cert_sha256", r#""abcd""#),
-            ("encoding", r#""json""#),
-            ("model", r#""a\u0000b""#),
-            ("groups", r#"[1]"#),
-            ("attributes.1st", r#""x""#),
-            ("attributes.plan", "{}"),
-            ("as_of", r#""yesterday""#),
-            ("modell", r#""x""#),
-        ] {
-            let device = if key == "device" { "" } else { r#""device":"IMEI:1","# };
-            let fault = read(&format!("{{{device}\"{key}\":{value}}}")).unwrap_err();
-            assert_eq!(fault.key, key, "{fault:?}");
-            assert!(!fault.what.is_empty() && !fault.help.is_empty(), "{fault:?}");
-        }
-        assert_eq!(read("{}").unwrap_err().key, "device");
-        let cells = json_cells(br#"{"device":"IMEI:1"}"#).unwrap();
-        assert_eq!(Record::read(cells, None).unwrap_err().key, "authority");
-    }
-
-    #[test]
-    fn a_record_shows_neither_secrets_nor_numbers() {
-        let record =
-            read(r#"{"device":"IMEI:1","secret":"geheim","msisdn":"447700900123"}"#).unwrap();
-        let shown = format!("{record:?} {:?} {:?}", record.secret, record.msisdn);
-        assert!(!shown.contains("geheim") && !shown.contains("447700900123"), "{shown}");
-    }
-
-    /// What lines may say of a key that is not text alone.
-    fn value() -> impl Strategy<Value = String> {
-        prop_oneof![
-            Just("null".to_owned()),
-            Just("[]".to_owned()),
-            Just("{}".to_owned()),
-            any::<i64>().prop_map(|number| number.to_string()),
-            any::<String>().prop_map(|text| serde_json::to_string(&text).unwrap()),
-            Just(r#""md5""#.to_owned()),
-        ]
-    }
-
-    proptest! {
-        /// Bad input: any line at all yields a record, or an error that names its key or the whole line.
-        #[test]
-        fn any_line_is_a_record_or_an_error(line in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Err(fault) = json_cells(&line).and_then(|cells| Record::read(cells, Some("a"))) {
-                prop_assert!(!fault.what.is_empty());
-            }
-            let header = Header::parse(b"device,secret,groups,attributes.x", is_known).unwrap();
-            if let Err(fault) = header.cells(&line).and_then(|cells| Record::read(cells, Some("a"))) {
-                prop_assert!(!fault.what.is_empty());
-            }
-        }
-
-        #[test]
-        fn a_bad_value_is_blamed_on_its_key(key in prop::sample::select(KEYS.to_vec()), value in value()) {
-            let line = if key == "device" {
-                format!(r#"{{"device":{value}}}"#)
-            } else {
-                format!(r#"{{"device":"IMEI:1","{key}":{value}}}"#)
-            };
-            match read(&line) {
-                Ok(record) => prop_assert!(is_device_name(&record.id.device)),
-                Err(fault) => prop_assert_eq!(fault.key, key),
-            }
-        }
     }
 }

@@ -1,7 +1,11 @@
 //! Imports into a real embedded store, and what is found afterwards.
 
 use super::{
-    Import, ImportError, RegistryError, import, line::Format, list, lookup::Number, resolve, view,
+    Import, ImportError, RegistryError, import,
+    line::Format,
+    list,
+    lookup::{LookupRow, Number},
+    resolve, view,
 };
 use crate::{
     config::Config,
@@ -14,6 +18,7 @@ use crate::{
     update,
 };
 use api::ImportReport;
+use campaign::time::Instant;
 
 struct Registry {
     store: Embedded,
@@ -61,6 +66,16 @@ impl Registry {
             .await
             .unwrap()
             .map(|(row, _)| row)
+    }
+
+    async fn lookup(&self, name: &str) -> Option<LookupRow> {
+        let (shard, key) = Number::of_name(name).unwrap().unwrap().row("operator");
+        update::load(&self.store, shard, &key).await.unwrap().map(|(row, _)| row)
+    }
+
+    async fn put_lookup(&self, name: &str, octets: Vec<u8>) {
+        let (shard, key) = Number::of_name(name).unwrap().unwrap().row("operator");
+        self.store.commit(shard, vec![Change::new().put(key, octets)]).await.unwrap();
     }
 
     async fn owner(&self, name: &str) -> Option<String> {
@@ -161,25 +176,43 @@ async fn older_news_take_no_number_away() {
     registry.json(r#"{"device":"IMEI:1","secret":"s","msisdn":"447700900001","as_of":"2026-11-20T00:00:00Z"}"#).await;
     registry.json(r#"{"device":"IMEI:2","secret":"s","msisdn":"447700900001","as_of":"2026-11-19T00:00:00Z"}"#).await;
     assert_eq!(registry.owner("msisdn:447700900001").await.as_deref(), Some("IMEI:1"));
+    assert_eq!(registry.device("IMEI:2").await.unwrap().msisdn, None, "one number, one device");
+}
+
+#[tokio::test]
+async fn a_line_that_is_refused_takes_no_number() {
+    let registry = Registry::new();
+    registry.csv("device,secret,msisdn\nIMEI:1,s,447700900001\n").await;
+    let refused = registry.csv("device,msisdn\nIMEI:8,447700900001\n").await;
+    assert_eq!(refused.refused, 1, "a new device without a secret");
+    assert_eq!(registry.lookup("msisdn:447700900001").await.unwrap().device, "IMEI:1");
 }
 
 #[tokio::test]
 async fn a_look_up_whose_device_was_never_written_misleads_nobody() {
     let registry = Registry::new();
     registry.csv("device,secret,msisdn\nIMEI:1,s,447700900001\n").await;
-    // As a crash leaves it: the look-up row is there, the row of its device is not.
-    registry.json(r#"{"device":"IMEI:9","msisdn":"447700900001"}"#).await;
-    assert_eq!(registry.device("IMEI:9").await, None);
+    // As a crash leaves it: the look-up row tells a new owner, whose row was not written any more.
+    let row =
+        LookupRow { device: "IMEI:9".into(), before: Some("IMEI:1".into()), as_of: Instant(1) };
+    registry.put_lookup("msisdn:447700900001", row.to_octets()).await;
     assert_eq!(registry.owner("msisdn:447700900001").await.as_deref(), Some("IMEI:1"));
-    registry.json(r#"{"device":"IMEI:8","msisdn":"447700900008"}"#).await;
+    let alone = LookupRow { device: "IMEI:9".into(), before: None, as_of: Instant(1) };
+    registry.put_lookup("msisdn:447700900008", alone.to_octets()).await;
     assert_eq!(registry.owner("msisdn:447700900008").await, None);
+
+    // The line comes again, and all is well.
+    registry.csv("device,secret,msisdn\nIMEI:9,s,447700900001\n").await;
+    assert_eq!(registry.owner("msisdn:447700900001").await.as_deref(), Some("IMEI:9"));
+    assert_eq!(registry.device("IMEI:1").await.unwrap().msisdn, None);
+    assert_eq!(registry.lookup("msisdn:447700900001").await.unwrap().before, None);
 }
 
 #[tokio::test]
 async fn a_list_shows_every_device_once_page_by_page() {
     let registry = Registry::new();
-    let lines: String = (0..500).map(|n| format!("IMEI:{n},s,A\n")).collect();
-    let report = registry.csv(&format!("device,secret,model\n{lines}")).await;
+    let lines: Vec<_> = (0..500).map(|n| format!("IMEI:{n},s,A")).collect();
+    let report = registry.csv(&format!("device,secret,model\n{}", lines.join("\n"))).await;
     assert_eq!(report.imported, 500);
     let (mut names, mut cursor) = (Vec::new(), None);
     loop {
@@ -254,10 +287,7 @@ async fn idle_devices_have_small_rows() {
 #[tokio::test]
 async fn a_damaged_look_up_row_is_an_error_not_a_device() {
     let registry = Registry::new();
-    let (shard, key) = Number::of_name("msisdn:447700900001").unwrap().unwrap().row("operator");
-    registry.store.commit(shard, vec![Change::new().put(key, vec![9])]).await.unwrap();
-    assert!(matches!(
-        resolve(&registry.store, "operator", "msisdn:447700900001").await,
-        Err(RegistryError::Update(_))
-    ));
+    registry.put_lookup("msisdn:447700900001", vec![9]).await;
+    let resolved = resolve(&registry.store, "operator", "msisdn:447700900001").await;
+    assert!(matches!(resolved, Err(RegistryError::Update(_))));
 }

@@ -43,21 +43,30 @@ pub(super) fn read(file: &Path) -> Result<Vec<(u8, Key)>, KeyFileError> {
     }
     let mut text = String::new();
     opened.take(LARGEST).read_to_string(&mut text).map_err(unreadable)?;
-    parse(&text).map_err(|damage| match damage {
-        Some((line, what)) => KeyFileError::Damaged { file: file.to_owned(), line, what },
-        None => KeyFileError::Empty { file: file.to_owned() },
-    })
+    let keys = parse(&text).map_err(|Damage { line, what }| KeyFileError::Damaged {
+        file: file.to_owned(),
+        line,
+        what,
+    })?;
+    if keys.is_empty() { Err(KeyFileError::Empty { file: file.to_owned() }) } else { Ok(keys) }
 }
 
-/// The keys of a text, or the line that is wrong, or none when there is no key at all.
-fn parse(text: &str) -> Result<Vec<(u8, Key)>, Option<(usize, &'static str)>> {
+/// The line that is wrong, and how.
+#[derive(Debug, PartialEq)]
+struct Damage {
+    line: usize,
+    what: &'static str,
+}
+
+/// The keys of a text, in its order.
+fn parse(text: &str) -> Result<Vec<(u8, Key)>, Damage> {
     let mut keys: Vec<(u8, Key)> = Vec::new();
     for (line, text) in (1..).zip(text.lines()) {
         let text = text.trim();
         if text.is_empty() || text.starts_with('#') {
             continue;
         }
-        let wrong = |what| Some((line, what));
+        let wrong = |what| Damage { line, what };
         let (number, digits) =
             text.split_once(' ').ok_or_else(|| wrong("is not a number and a key"))?;
         let number =
@@ -73,7 +82,7 @@ fn parse(text: &str) -> Result<Vec<(u8, Key)>, Option<(usize, &'static str)>> {
         }
         keys.push((number, key));
     }
-    if keys.is_empty() { Err(None) } else { Ok(keys) }
+    Ok(keys)
 }
 
 /// Makes `file` with one new key, unless it is there already.
@@ -95,7 +104,7 @@ fn make_in(file: &Path) -> io::Result<()> {
         .map_err(|_unspecified| io::Error::other("the system gives no random numbers"))?;
     let draft = directory.join(format!("{DRAFT}{}", hex::encode(rand::random::<[u8; 8]>())));
     let mut opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    let written = write!(opened, "{HEAD}1 {}\n", hex::encode(key)).and_then(|()| opened.sync_all());
+    let written = writeln!(opened, "{HEAD}1 {}", hex::encode(key)).and_then(|()| opened.sync_all());
     let linked = written.and_then(|()| fs::hard_link(&draft, file));
     fs::remove_file(&draft)?;
     match linked {
@@ -158,9 +167,9 @@ mod tests {
             (format!("1 {key}\n2 {key}\n3 {key}"), 3),
             ("1".to_owned(), 1),
         ] {
-            assert_eq!(parse(&text).unwrap_err().unwrap().0, line, "{text}");
+            assert_eq!(parse(&text).unwrap_err().line, line, "{text}");
         }
-        assert_eq!(parse("# nothing\n"), Err(None));
+        assert_eq!(parse("# nothing\n"), Ok(Vec::new()));
         assert_eq!(parse(&format!("7 {key}\n1 {key}")).unwrap().first().unwrap().0, 7);
     }
 }

@@ -1,0 +1,124 @@
+//! Contradictions between settings, each found with its place.
+
+use super::*;
+
+const AUTHORITY: &str = r#"
+    [[authority]]
+    name = "operator"
+    server_id = "dm.operator.example"
+    integrity = "none"
+    scopes = [{ uri = ".", rights = ["read", "write"] }]
+"#;
+
+fn findings(text: &str) -> Vec<String> {
+    match Config::read("r.toml", text, &[]) {
+        Ok(_) => Vec::new(),
+        Err(super::super::ConfigError::Wrong { problems }) => {
+            problems.into_iter().map(|problem| problem.key).collect()
+        }
+        Err(other) => vec![other.to_string()],
+    }
+}
+
+#[test]
+fn every_contradiction_is_reported_at_once_with_its_place() {
+    let text = "[session]\nlife = \"1s\"\n[dispatch]\nretry_base = \"2h\"\n[http.admin]\nlisten = \"0.0.0.0:8081\"\n";
+    assert_eq!(findings(text), ["http.admin.listen", "session.life", "dispatch.retry_cap"]);
+    let said = Config::read("r.toml", text, &[]).unwrap_err().to_string();
+    assert!(said.contains("r.toml:6: http.admin.listen: 0.0.0.0:8081 is not loopback"), "{said}");
+    assert!(
+        said.contains("r.toml:3: dispatch.retry_cap"),
+        "an absent key is placed at its table: {said}"
+    );
+}
+
+#[test]
+fn an_authority_without_protection_needs_loopback_or_its_networks() {
+    let open = "[http.devices]\nlisten = \"0.0.0.0:8080\"\npublic_url = \"http://dm.example\"\n";
+    assert_eq!(findings(&format!("{open}{AUTHORITY}")), ["authority[0].networks"]);
+    assert_eq!(
+        findings(&format!("{open}{AUTHORITY}networks = [\"10.0.0.0/8\"]")),
+        Vec::<String>::new()
+    );
+    assert_eq!(findings(AUTHORITY), Vec::<String>::new());
+}
+
+#[test]
+fn protection_that_is_not_served_is_refused_not_ignored() {
+    for integrity in ["tls", "hmac"] {
+        let text = AUTHORITY.replace("\"none\"", &format!("\"{integrity}\""));
+        assert_eq!(findings(&text), ["authority[0].integrity"]);
+    }
+    let silent = AUTHORITY.replace("integrity = \"none\"", "");
+    assert_eq!(findings(&silent), ["authority[0].integrity"], "the default is protection");
+}
+
+#[test]
+fn two_authorities_share_neither_name_nor_server_id() {
+    let other = AUTHORITY.replace("\".\"", "\"./Other\"").replace("\"write\"", "\"exec\"");
+    assert!(
+        findings(&format!("{AUTHORITY}{other}"))
+            .starts_with(&["authority[1].name".into(), "authority[1].server_id".into()])
+    );
+    let long = AUTHORITY.replace("dm.operator.example", "dm.operator.example.longer");
+    assert_eq!(findings(&long), ["authority[0].server_id"]);
+}
+
+/// R9.
+#[test]
+fn two_authorities_cannot_write_the_same_node() {
+    let with_scope = |name: &str, uri: &str, right: &str| {
+        format!(
+            "[[authority]]\nname = \"{name}\"\nserver_id = \"{name}\"\nintegrity = \"none\"\n\
+             scopes = [{{ uri = \"{uri}\", rights = [\"{right}\"] }}]\n"
+        )
+    };
+    let pair = |one: &str, right: &str| {
+        format!("{}{}", with_scope("a", "./AP", "write"), with_scope("b", one, right))
+    };
+    assert_eq!(findings(&pair("./AP/WAP", "write")), ["authority[1].scopes"]);
+    assert_eq!(findings(&pair("./*", "admin")), ["authority[1].scopes"]);
+    assert_eq!(findings(&pair("./AP", "read")), Vec::<String>::new());
+    assert_eq!(findings(&pair("./ConnMO", "write")), Vec::<String>::new());
+    assert_eq!(findings(&with_scope("a", "../x", "write")), ["authority[0].scopes[0].uri"]);
+}
+
+#[test]
+fn a_route_has_a_name_of_its_own_and_a_limit() {
+    let route = |name: &str, limit: u32| {
+        format!("[[route]]\nkind = \"udp\"\nname = \"{name}\"\nper_second = {limit}\n")
+    };
+    assert_eq!(findings(&route("pull", 1)), ["route[0].name"]);
+    assert_eq!(
+        findings(&format!("{}{}", route("a", 1), route("a", 0))),
+        ["route[1].name", "route[1].per_second"]
+    );
+}
+
+#[test]
+fn redis_needs_one_address_and_a_key_that_all_share() {
+    assert_eq!(findings("[store]\nkind = \"redis\"\n"), ["store.url", "vault.key_file"]);
+    assert_eq!(
+        findings("[store]\nkind = \"redis\"\nurl = \"redis://h\"\n[vault]\nkey_file = \"k\"\n"),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_url_is_what_devices_can_call() {
+    for right in ["http://127.0.0.1:8080", "https://dm.example/x"] {
+        assert!(is_url(right), "{right}");
+    }
+    for wrong in [
+        "",
+        "dm.example",
+        "ftp://x",
+        "http://",
+        "http:///x",
+        "http://u@h",
+        "http://h/?q",
+        "http://h h",
+    ] {
+        assert!(!is_url(wrong), "{wrong}");
+    }
+}

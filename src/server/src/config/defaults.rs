@@ -1,0 +1,125 @@
+//! What a setting is when nobody says: a working single node. `deploy/reveille.toml` shows the same values.
+
+use super::{
+    AdminDoor, Config, DevicesDoor, Dispatch, Http, LogFormat, Retention, Session, Store,
+    Telemetry, Vault,
+};
+use campaign::scope::Scope;
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+impl Default for Config {
+    fn default() -> Self {
+        let mut config = Self {
+            store: Store::default(),
+            vault: Vault::default(),
+            routes: Vec::new(),
+            authorities: Vec::new(),
+            http: Http::default(),
+            session: Session::default(),
+            dispatch: Dispatch::default(),
+            retention: Retention::default(),
+            telemetry: Telemetry::default(),
+        };
+        config.fill_in();
+        config
+    }
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::Embedded { path: store_path(), cache: store_cache() }
+    }
+}
+
+impl Default for DevicesDoor {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: String::new(),
+            max_body: 256 * 1024,
+            header_wait: Duration::from_secs(15),
+            body_wait: Duration::from_secs(30),
+            max_connections: 8_192,
+            max_in_flight: 1_024,
+            hold: Duration::from_secs(5),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for AdminDoor {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            header_wait: Duration::from_secs(15),
+            timeout: Duration::from_secs(30),
+            max_connections: 256,
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            answer_within: Duration::from_mins(1),
+            life: Duration::from_mins(30),
+            max_msg_size: 64 * 1024,
+            max_obj_size: 256 * 1024,
+            reply_size: 16 * 1024,
+        }
+    }
+}
+
+impl Default for Dispatch {
+    fn default() -> Self {
+        Self {
+            retry_base: Duration::from_mins(1),
+            retry_cap: Duration::from_hours(1),
+            lease: Duration::from_secs(30),
+            poll: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { events: Duration::from_hours(1), history: Duration::from_hours(30 * 24) }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { log: "info".into(), format: LogFormat::Text }
+    }
+}
+
+pub(super) fn store_path() -> PathBuf {
+    PathBuf::from("reveille-data")
+}
+
+pub(super) fn store_cache() -> usize {
+    64 * 1024 * 1024
+}
+
+pub(super) fn per_second() -> u32 {
+    1_000
+}
+
+pub(super) fn udp_bind() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 0))
+}
+
+/// WAP push, connectionless (IANA `wap-push`).
+pub(super) fn wap_push_port() -> u16 {
+    2948
+}
+
+/// What an authority may do before its grants are read: nothing.
+pub(super) fn no_scope() -> Arc<Scope> {
+    Arc::new(Scope::new(&[], &[]).expect("without patterns there is no bad pattern"))
+}
+
+pub(super) fn user_owned() -> Vec<String> {
+    vec!["./User".into()]
+}
