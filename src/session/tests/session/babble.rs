@@ -21,8 +21,9 @@ pub(crate) enum Word {
         code: Option<u16>,
         value: Option<Value>,
     },
-    /// Good answers to all that is open.
-    Cooperate {
+    /// The same answer to all that is open.
+    AnswerAll {
+        code: u16,
         value: Value,
     },
     Alert(u32),
@@ -71,7 +72,8 @@ fn word() -> impl Strategy<Value = Word> {
         2 => (back(), code.clone(), proptest::option::of(select(vec!["n1", ""]))).prop_map(|(back, code, nonce)| Word::Header { back, code, nonce }),
         6 => (0_usize..12, back(), proptest::option::weighted(0.9, code), proptest::option::of(value()))
             .prop_map(|(place, back, code, value)| Word::Answer { place, back, code, value }),
-        6 => value().prop_map(|value| Word::Cooperate { value }),
+        8 => (select(vec![200, 200, 200, 200, 202, 304, 404, 418, 406, 500, 507]), value())
+            .prop_map(|(code, value)| Word::AnswerAll { code, value }),
         1 => select(vec![1101, 1200, 1201, 1222, 1223, 1224, 1225, 1226, 1250]).prop_map(Word::Alert),
         1 => Just(Word::DevInfo),
         1 => (0_u32..300).prop_map(Word::Stray),

@@ -43,6 +43,7 @@ transcripts! {
     silence_is_no_yes,
     a_device_that_cannot_ask_is_left_alone,
     a_failed_write_names_the_node,
+    a_device_that_contradicts_itself_fails_its_job,
     a_broken_read_back_is_found,
     a_secret_is_never_read_and_never_shown,
     a_node_that_hides_its_value_is_proven_by_status,

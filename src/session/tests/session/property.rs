@@ -85,6 +85,8 @@ impl Trial {
             check_nothing_moves(&reply, &ends);
             return;
         }
+        let proves = said.cred.map_or(said.proven, |name| name != "wrong");
+        assert!(proves, "only a message that proves its sender moves anything");
         if news.contains(&News::Authenticated) {
             // A new session: what was asked and answered in the one before does not count.
             (self.asked, self.yes, self.ended, self.accepted) = Default::default();
@@ -271,10 +273,16 @@ impl Trial {
                     );
                 }
             }
-            Word::Cooperate { value } => {
+            Word::AnswerAll { code, value } => {
                 for command in open {
-                    let is_get = matches!(command, Command::Get(_));
-                    self.answer(utterance, msg, command, Some(200), Some(value).filter(|_| is_get));
+                    let is_get = matches!(command, Command::Get(_)) && *code == 200;
+                    self.answer(
+                        utterance,
+                        msg,
+                        command,
+                        Some(*code),
+                        Some(value).filter(|_| is_get),
+                    );
                 }
             }
             Word::Alert(code) => utterance.event(*code, "org.example", "e".repeat(3000)),
@@ -345,7 +353,6 @@ proptest! {
             trial.say(said);
         }
     }
-
 }
 
 proptest! {
@@ -367,4 +374,78 @@ proptest! {
         }
         prop_assert!(trial.accepted <= u32::from(Session::MOST_MESSAGES) + 4);
     }
+}
+
+/// Jobs that each read, write and prove one setting.
+fn plain_bench(jobs: u64) -> Bench {
+    let mut bench = Bench::default();
+    for seq in 1..=jobs {
+        let plan = script::plan(seq, "");
+        bench
+            .settings
+            .insert(plan.job, Ok(vec![script::setting(&format!("ensure ./J{seq}/A int 5"))]));
+        bench.plans.push(plan);
+    }
+    bench
+}
+
+#[test]
+fn a_package_that_never_ends_is_given_up() {
+    let mut trial = Trial::new(plain_bench(1), false);
+    trial.open();
+    let more = Said {
+        words: Vec::new(),
+        last: false,
+        ahead: 1,
+        proven: true,
+        cred: None,
+        max_msg_size: None,
+    };
+    while !trial.is_over() {
+        assert!(trial.accepted < 20);
+        trial.say(&more);
+    }
+}
+
+#[test]
+fn a_device_that_makes_many_messages_of_every_answer_is_given_up() {
+    let mut trial = Trial::new(plain_bench(16), false);
+    trial.open();
+    let more = Said {
+        words: Vec::new(),
+        last: false,
+        ahead: 1,
+        proven: true,
+        cred: None,
+        max_msg_size: None,
+    };
+    let answer = Word::AnswerAll { code: 200, value: Value::Other("4") };
+    let first = Said { words: vec![answer], ..more.clone() };
+    let last = Said { last: true, ..more.clone() };
+    while !trial.is_over() {
+        for said in [&first].into_iter().chain(std::iter::repeat_n(&more, 9)).chain([&last]) {
+            trial.say(said);
+        }
+    }
+    assert!(!trial.ended.is_empty() && trial.ended.len() < 16);
+    assert!(trial.accepted <= u32::from(Session::MOST_MESSAGES) + 10);
+}
+
+#[test]
+fn a_session_does_so_many_jobs_and_leaves_the_rest_to_the_next() {
+    let mut trial = Trial::new(plain_bench(20), false);
+    trial.open();
+    let answer = Word::AnswerAll { code: 200, value: Value::Right };
+    let said = Said {
+        words: vec![answer],
+        last: true,
+        ahead: 1,
+        proven: true,
+        cred: None,
+        max_msg_size: None,
+    };
+    while !trial.is_over() {
+        trial.say(&said);
+    }
+    assert_eq!(trial.ended.len(), 16);
 }
