@@ -28,7 +28,7 @@ const SETTINGS: &str = r#"
     retry_cap = "4s"
     poll = "20ms"
     [telemetry]
-    log = "server=trace"
+    log = "warn"
 "#;
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(50);

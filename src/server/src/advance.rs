@@ -150,13 +150,10 @@ impl Settlement<'_> {
             self.milestones(turn, step, end.job, deadline);
             turn.end(end.job.seq, outcome(&end.outcome), detail(&end.outcome));
             row.ended.push((end.job.seq, outcome(&end.outcome)));
-            self.keep(&end.read);
+            row.keep(&end.read);
         }
         for news in &step.news {
             self.take(turn, row, news, deadline);
-        }
-        if let Some(values) = self.values.filter(|_| step.ends.iter().any(|end| !end.read.is_empty())) {
-            turn.keep_values(&values);
         }
     }
 
@@ -170,14 +167,7 @@ impl Settlement<'_> {
         }
     }
 
-    fn keep(&mut self, read: &[(String, String)]) {
-        let values = self.values.get_or_insert_default();
-        for (uri, value) in read {
-            values.keep(uri.clone(), value.clone(), self.now);
-        }
-    }
-
-    fn take(&mut self, turn: &mut Turn, row: &SessionRow, news: &News, deadline: Instant) {
+    fn take(&mut self, turn: &mut Turn, row: &mut SessionRow, news: &News, deadline: Instant) {
         match news {
             News::Authenticated => {
                 let device = &mut turn.device;
@@ -215,7 +205,14 @@ impl Settlement<'_> {
     }
 
     /// The session is over: its id is used up, its jobs that did not end wait again, and it is recorded.
-    fn over(&mut self, turn: &mut Turn, row: &SessionRow, end: session::End) {
+    fn over(&mut self, turn: &mut Turn, row: &mut SessionRow, end: session::End) {
+        if !row.read.is_empty() {
+            let values = self.values.get_or_insert_default();
+            for (uri, value) in std::mem::take(&mut row.read) {
+                values.keep(uri, value, self.now);
+            }
+            turn.keep_values(values);
+        }
         if row.session.id().answers_notification(turn.device.next_sid) {
             turn.device.next_sid = Device::sid_after(turn.device.next_sid);
         }

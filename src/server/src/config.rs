@@ -29,7 +29,7 @@ use values::{duration, octets};
 /// [`Config::default`] is a working single node: embedded store in `./reveille-data`, devices on 127.0.0.1:8080, the
 /// admin interface on 127.0.0.1:8081, one authority `operator`, one route `udp`.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default = "Config::bare", deny_unknown_fields)]
 pub struct Config {
     pub store: Store,
     pub vault: Vault,

@@ -227,15 +227,32 @@ pub struct SessionRow {
     pub messages: u32,
     pub octets_in: u64,
     pub octets_out: u64,
-    /// Jobs that ended in this session, with their outcomes' names.
+    /// Jobs that ended in this session.
     pub ended: Vec<(u64, Outcome)>,
+    /// Values read, kept until the session is over: what templates see must not change under a running session.
+    pub read: Vec<(String, String)>,
 }
 
 impl Stored for SessionRow {}
 
 impl SessionRow {
+    /// Octets of values that wait in a session; what comes after them is not kept.
+    const MOST_READ: usize = 2048;
+
+    /// Keeps values that a job read.
+    pub(crate) fn keep(&mut self, read: &[(String, String)]) {
+        let mut octets: usize = self.read.iter().map(|(uri, value)| uri.len() + value.len()).sum();
+        for (uri, value) in read {
+            octets += uri.len() + value.len();
+            if octets > Self::MOST_READ {
+                return;
+            }
+            self.read.push((uri.clone(), value.clone()));
+        }
+    }
+
     pub(crate) fn new(session: session::Session, token: [u8; 16], now: Instant) -> Self {
-        Self { session, token, started: now, messages: 0, octets_in: 0, octets_out: 0, ended: Vec::new() }
+        Self { session, token, started: now, messages: 0, octets_in: 0, octets_out: 0, ended: Vec::new(), read: Vec::new() }
     }
 }
 

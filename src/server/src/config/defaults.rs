@@ -7,9 +7,10 @@ use super::{
 use campaign::scope::Scope;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-impl Default for Config {
-    fn default() -> Self {
-        let mut config = Self {
+impl Config {
+    /// What a file starts from: nothing is derived yet, because the file may change what it would be derived from.
+    pub(super) fn bare() -> Self {
+        Self {
             store: Store::default(),
             vault: Vault::default(),
             routes: Vec::new(),
@@ -19,7 +20,13 @@ impl Default for Config {
             dispatch: Dispatch::default(),
             retention: Retention::default(),
             telemetry: Telemetry::default(),
-        };
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let mut config = Self::bare();
         config.fill_in();
         config
     }

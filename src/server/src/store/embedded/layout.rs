@@ -59,6 +59,8 @@ impl Spaces {
         };
         let database = Database::builder(&config.path)
             .cache_size(config.cache_octets)
+            // Of two, one spins while the other compacts: 10 us more of processor time for a message's commit.
+            .worker_threads(1)
             .max_journaling_size(config.journal_octets.max(EmbeddedConfig::SMALLEST_JOURNAL))
             // Compression costs more processor time than the disk time it saves (decision D15).
             .journal_compression(CompressionType::None)

@@ -49,7 +49,8 @@ pub struct EmbeddedConfig {
     pub cache_octets: u64,
     /// Memory of each of the keyspaces before it is written out, but for the next two. Half a dozen are in much use.
     pub memtable_octets: u64,
-    /// The same for sessions and for answers each: with a few seconds of them, most never become a file.
+    /// The same for sessions and for answers each: the more seconds of them it holds, the fewer become a file. While
+    /// fjall is busy writing out, up to five times this is in use.
     pub session_octets: u64,
     /// The journal on disk; opening the store after a crash reads it all (about 3 ms a MiB).
     pub journal_octets: u64,
@@ -64,7 +65,7 @@ impl EmbeddedConfig {
             path: path.into(),
             cache_octets: 64 << 20,
             memtable_octets: 8 << 20,
-            session_octets: 32 << 20,
+            session_octets: 16 << 20,
             journal_octets: 256 << 20,
         }
     }
