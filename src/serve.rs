@@ -42,7 +42,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Logging to standard error: results of commands have standard output to themselves.
 pub(crate) fn log(telemetry: &Telemetry) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&telemetry.log).with_context(|| format!("`telemetry.log` = {:?}", telemetry.log))?;
+    let filter = EnvFilter::try_new(&telemetry.log)
+        .with_context(|| format!("`telemetry.log` = {:?}", telemetry.log))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let installed = match telemetry.format {
         LogFormat::Text => log.try_init(),

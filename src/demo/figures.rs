@@ -55,7 +55,14 @@ impl Figures {
             devices: view.progress.enrolled,
             outcomes: view.progress.outcomes.clone(),
             breaches: fleet.breaches.count,
-            breach_texts: fleet.breaches.first.iter().map(|breach| format!("device {}: {}\n  {}", breach.device, breach.what, breach.octets)).collect(),
+            breach_texts: fleet
+                .breaches
+                .first
+                .iter()
+                .map(|breach| {
+                    format!("device {}: {}\n  {}", breach.device, breach.what, breach.octets)
+                })
+                .collect(),
             enrolled: view.progress.enrolled,
             seconds: round(elapsed.as_secs_f64()),
             devices_per_second: round(share(ended, bulk.as_secs_f64())),
@@ -63,7 +70,10 @@ impl Figures {
             notified_to_session_ms: (&fleet.notified_to_session).into(),
             message_ms: (&fleet.message).into(),
             messages,
-            store_calls_per_message: round(share(load.store_calls.load(Ordering::Relaxed), count(messages))),
+            store_calls_per_message: round(share(
+                load.store_calls.load(Ordering::Relaxed),
+                count(messages),
+            )),
             cpu_seconds: round(after.cpu_seconds - before.cpu_seconds),
             peak_rss_mb: round(after.peak_rss_mb),
         }
@@ -71,7 +81,9 @@ impl Figures {
 
     /// Whether every job has an outcome, and no device saw anything wrong.
     pub(crate) fn complete(&self) -> bool {
-        self.breaches == 0 && self.outcomes.values().sum::<u64>() == self.enrolled && self.enrolled > 0
+        self.breaches == 0
+            && self.outcomes.values().sum::<u64>() == self.enrolled
+            && self.enrolled > 0
     }
 }
 
@@ -109,9 +121,20 @@ impl Usage {
     pub(crate) fn now() -> Self {
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
         // utime and stime are the 12th and 13th field after the name, which ends with the last parenthesis.
-        let ticks: u64 = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let ticks: u64 = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum();
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|rest| rest.split_whitespace().next());
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .and_then(|rest| rest.split_whitespace().next());
         let peak_kb: u64 = peak.and_then(|kb| kb.parse().ok()).unwrap_or_default();
         Self { cpu_seconds: count(ticks) / Self::TICKS, peak_rss_mb: count(peak_kb) / 1024.0 }
     }

@@ -53,13 +53,17 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, json: bool) -> anyhow::Result<ExitCode> {
     let text = match &args.campaign {
-        Some(file) => std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?,
+        Some(file) => std::fs::read_to_string(file)
+            .with_context(|| format!("{} cannot be read", file.display()))?,
         None => CAMPAIGN.to_owned(),
     };
     let scratch = tempfile::tempdir().context("no directory for the server's data")?;
     let data = args.data.clone().unwrap_or_else(|| scratch.path().to_owned());
     // As a TOML string, whatever the path holds.
-    let store = format!("[store]\nkind = \"embedded\"\npath = {}\n{SETTINGS}", serde_json::to_string(&data)?);
+    let store = format!(
+        "[store]\nkind = \"embedded\"\npath = {}\n{SETTINGS}",
+        serde_json::to_string(&data)?
+    );
     let config = Config::read("the demo's settings", &store, &[])?;
     crate::serve::log(&config.telemetry)?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime could not start")?;
@@ -68,7 +72,12 @@ pub(crate) fn run(args: Args, json: bool) -> anyhow::Result<ExitCode> {
     Ok(if figures.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn demonstrate(args: &Args, text: &str, config: Config, talk: bool) -> anyhow::Result<Figures> {
+async fn demonstrate(
+    args: &Args,
+    text: &str,
+    config: Config,
+    talk: bool,
+) -> anyhow::Result<Figures> {
     let authority = config.authorities.first().cloned().context("no authority is configured")?;
     let running = server::start(config).await?;
     let fleet = Fleet::start(FleetPlan {
@@ -105,7 +114,10 @@ async fn demonstrate(args: &Args, text: &str, config: Config, talk: bool) -> any
         bar.at(&view.progress);
         let elapsed = started.elapsed();
         // Enrolment is done when every device has its job; until then a share means nothing.
-        if most_ended.is_none() && view.progress.enrolled >= args.devices && view.progress.ended * 100 >= view.progress.enrolled * 95 {
+        if most_ended.is_none()
+            && view.progress.enrolled >= args.devices
+            && view.progress.ended * 100 >= view.progress.enrolled * 95
+        {
             most_ended = Some((elapsed, view.progress.ended));
         }
         if elapsed > Duration::from_secs(3600) {
@@ -115,13 +127,19 @@ async fn demonstrate(args: &Args, text: &str, config: Config, talk: bool) -> any
     let elapsed = started.elapsed();
     bar.end();
     let report = fleet.stop().await;
-    let figures = Figures::new(&view, &report, elapsed, most_ended, running.engine().load(), before);
+    let figures =
+        Figures::new(&view, &report, elapsed, most_ended, running.engine().load(), before);
     running.stop().await;
     Ok(figures)
 }
 
 /// Brings the fleet into the registry, as an operator's import would.
-async fn register(running: &Running, fleet: &Fleet, devices: u64, bar: &show::Bar) -> anyhow::Result<()> {
+async fn register(
+    running: &Running,
+    fleet: &Fleet,
+    devices: u64,
+    bar: &show::Bar,
+) -> anyhow::Result<()> {
     let header = fleet.registry_csv_header();
     for first in (0..devices).step_by(usize::try_from(LINES)?) {
         let mut lines = header.to_owned();
@@ -140,7 +158,12 @@ async fn register(running: &Running, fleet: &Fleet, devices: u64, bar: &show::Ba
         };
         let report = registry::import(&import, lines.as_bytes()).await?;
         if let Some(error) = report.errors.first() {
-            bail!("the registry refused a simulated device: line {}: {}: {}", error.line, error.key, error.what);
+            bail!(
+                "the registry refused a simulated device: line {}: {}: {}",
+                error.line,
+                error.key,
+                error.what
+            );
         }
         bar.registered((first + LINES).min(devices));
     }

@@ -14,9 +14,15 @@ pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
     pub(crate) fn new(talk: bool, devices: u64) -> Self {
-        let target = if talk && std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let style = ProgressStyle::with_template("{msg:12} {bar:40} {human_pos}/{human_len} devices  {elapsed}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let target = if talk && std::io::stderr().is_terminal() {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        let style = ProgressStyle::with_template(
+            "{msg:12} {bar:40} {human_pos}/{human_len} devices  {elapsed}",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
         Self(ProgressBar::with_draw_target(Some(devices), target).with_style(style))
     }
 
@@ -70,13 +76,30 @@ fn text(figures: &Figures) -> String {
     }
     let mut text = format!("{table}\n\n");
     let lines = [
-        format!("{} devices in {:.1} s: {:.0} a second until 95 % had ended, then {:.1} s for the rest", figures.devices, figures.seconds, figures.devices_per_second, figures.tail_seconds),
-        format!("notified to first session  p50 {} ms  p99 {} ms", figures.notified_to_session_ms.p50, figures.notified_to_session_ms.p99),
-        format!("one message                p50 {} ms  p99 {} ms", figures.message_ms.p50, figures.message_ms.p99),
-        format!("{} messages, {} store calls each, {:.1} s of processor time, {:.0} MB at most", figures.messages, figures.store_calls_per_message, figures.cpu_seconds, figures.peak_rss_mb),
+        format!(
+            "{} devices in {:.1} s: {:.0} a second until 95 % had ended, then {:.1} s for the rest",
+            figures.devices, figures.seconds, figures.devices_per_second, figures.tail_seconds
+        ),
+        format!(
+            "notified to first session  p50 {} ms  p99 {} ms",
+            figures.notified_to_session_ms.p50, figures.notified_to_session_ms.p99
+        ),
+        format!(
+            "one message                p50 {} ms  p99 {} ms",
+            figures.message_ms.p50, figures.message_ms.p99
+        ),
+        format!(
+            "{} messages, {} store calls each, {:.1} s of processor time, {:.0} MB at most",
+            figures.messages,
+            figures.store_calls_per_message,
+            figures.cpu_seconds,
+            figures.peak_rss_mb
+        ),
         match figures.breaches {
             0 => "no device saw the server break a rule".to_owned(),
-            breaches => format!("{breaches} breaches: the server did what a device must not accept"),
+            breaches => {
+                format!("{breaches} breaches: the server did what a device must not accept")
+            }
         },
     ];
     for line in lines {

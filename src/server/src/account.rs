@@ -23,7 +23,11 @@ pub enum AccountError {
 }
 
 /// What a session with the device is judged by.
-pub(crate) fn account(vault: &Vault, id: &DeviceId, device: &Device) -> Result<Account, AccountError> {
+pub(crate) fn account(
+    vault: &Vault,
+    id: &DeviceId,
+    device: &Device,
+) -> Result<Account, AccountError> {
     let secret = vault.open_hash(&Binding::device(Purpose::DeviceSecret, id), &device.secret)?;
     let server = match &device.server {
         None => None,
@@ -33,10 +37,16 @@ pub(crate) fn account(vault: &Vault, id: &DeviceId, device: &Device) -> Result<A
             let secret = match kind {
                 AuthKind::Md5 => ServerSecret::Hash(vault.open_hash(&binding, &server.secret)?),
                 AuthKind::Basic => ServerSecret::Password(
-                    String::from_utf8(vault.open(&binding, &server.secret)?).map_err(AccountError::Password)?,
+                    String::from_utf8(vault.open(&binding, &server.secret)?)
+                        .map_err(AccountError::Password)?,
                 ),
             };
-            Some(ServerCredential { kind, user: server.user.clone(), secret, nonce: server.nonce.clone() })
+            Some(ServerCredential {
+                kind,
+                user: server.user.clone(),
+                secret,
+                nonce: server.nonce.clone(),
+            })
         }
     };
     Ok(Account { kind: kind(device.auth)?, secret, server })
@@ -69,7 +79,9 @@ pub(crate) fn notification(
         return Ok((SecretHash::of(server_id, ""), Nonce::default()));
     };
     let secret = match &server.notification {
-        Some(sealed) => vault.open_hash(&Binding::device(Purpose::NotificationSecret, id), sealed)?,
+        Some(sealed) => {
+            vault.open_hash(&Binding::device(Purpose::NotificationSecret, id), sealed)?
+        }
         None => vault.open_hash(&Binding::device(Purpose::ServerSecret, id), &server.secret)?,
     };
     Ok((secret, server.nonce.clone()))

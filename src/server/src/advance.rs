@@ -36,7 +36,10 @@ impl Desk<'_> {
     fn plan(&self, active: &ActiveJob, fields: &Fields) -> Option<Plan> {
         let live = self.live.get(active.seq)?;
         // What has begun goes on; what has not begun waits for its campaign.
-        if !live.state.may_begin() && matches!(active.job, Job::Waiting { .. } | Job::Notified { .. }) && !active.job.must_reread() {
+        if !live.state.may_begin()
+            && matches!(active.job, Job::Waiting { .. } | Job::Notified { .. })
+            && !active.job.must_reread()
+        {
             return None;
         }
         let campaign = &live.campaign;
@@ -52,7 +55,8 @@ impl Desk<'_> {
             job,
             query: Vec::new(),
             // A job whose writes may have been lost on the way must look before it writes again.
-            conditional: campaign.apply() == document::Apply::Conditional || active.job.must_reread(),
+            conditional: campaign.apply() == document::Apply::Conditional
+                || active.job.must_reread(),
             atomic: match campaign.atomic() {
                 document::Atomic::Never => session::Atomic::Never,
                 document::Atomic::WhenSupported => session::Atomic::WhenSupported,
@@ -62,15 +66,25 @@ impl Desk<'_> {
                 document::Prove::Status => session::Prove::Status,
                 document::Prove::ReadBack => session::Prove::ReadBack,
             },
-            ask: campaign.confirm().map(|confirm| Question { text: confirm.ask.clone(), wait_seconds: seconds(confirm.wait) }),
+            ask: campaign.confirm().map(|confirm| Question {
+                text: confirm.ask.clone(),
+                wait_seconds: seconds(confirm.wait),
+            }),
             keep,
             skip,
         })
     }
 
     /// Fills in a setting and checks, for the second time, that the authority may do this (R8, R9).
-    fn render(&self, setting: &campaign::Setting, fields: &Fields, read: &Reads) -> Result<Setting, Unfit> {
-        let rendered = setting.render(fields, read).map_err(|error| Unfit::NotApplicable(error.to_string()))?;
+    fn render(
+        &self,
+        setting: &campaign::Setting,
+        fields: &Fields,
+        read: &Reads,
+    ) -> Result<Setting, Unfit> {
+        let rendered = setting
+            .render(fields, read)
+            .map_err(|error| Unfit::NotApplicable(error.to_string()))?;
         self.scope.allows(rendered.verb, &rendered.uri).map_err(|denied| Unfit::Refused {
             uri: rendered.uri.to_string(),
             why: denied.to_string(),
@@ -109,14 +123,23 @@ impl session::Work for Desk<'_> {
         let fields = fields(self.id, self.device, Some(facts), self.settings.clone());
         match live.campaign.part_for(&fields) {
             campaign::Part::Skip(reason) => Err(Unfit::NotApplicable(reason)),
-            campaign::Part::Settings(settings) => settings.iter().map(|setting| self.render(setting, &fields, read)).collect(),
+            campaign::Part::Settings(settings) => {
+                settings.iter().map(|setting| self.render(setting, &fields, read)).collect()
+            }
         }
     }
 }
 
 /// A device as expressions and templates see it. What it says of itself in a session comes before what the registry says.
-pub(crate) fn fields(id: &DeviceId, device: &Device, facts: Option<&Facts>, settings: BTreeMap<String, String>) -> Fields {
-    let said = |said: Option<&Option<String>>, known: &str| said.and_then(Clone::clone).unwrap_or_else(|| known.to_owned());
+pub(crate) fn fields(
+    id: &DeviceId,
+    device: &Device,
+    facts: Option<&Facts>,
+    settings: BTreeMap<String, String>,
+) -> Fields {
+    let said = |said: Option<&Option<String>>, known: &str| {
+        said.and_then(Clone::clone).unwrap_or_else(|| known.to_owned())
+    };
     Fields {
         device: id.device.clone(),
         manufacturer: said(facts.map(|facts| &facts.manufacturer), &device.manufacturer),
@@ -160,8 +183,12 @@ impl Settlement<'_> {
     fn milestones(&self, turn: &mut Turn, step: &Step, job: JobRef, deadline: Instant) {
         for news in &step.news {
             match news {
-                News::Started(started) if *started == job => turn.step(job.seq, |job| job.on_session_started(deadline)),
-                News::WriteSent(written) if *written == job => turn.step(job.seq, |job| job.on_write_sent(deadline)),
+                News::Started(started) if *started == job => {
+                    turn.step(job.seq, |job| job.on_session_started(deadline))
+                }
+                News::WriteSent(written) if *written == job => {
+                    turn.step(job.seq, |job| job.on_write_sent(deadline))
+                }
                 _ => {}
             }
         }
@@ -190,14 +217,20 @@ impl Settlement<'_> {
             News::Facts(facts) => learn(&mut turn.device, facts),
             News::Started(job) => turn.step(job.seq, |job| job.on_session_started(deadline)),
             News::Asked(job) => {
-                let wait = self.live.get(job.seq).and_then(|live| live.campaign.confirm().map(|confirm| confirm.wait));
+                let wait = self
+                    .live
+                    .get(job.seq)
+                    .and_then(|live| live.campaign.confirm().map(|confirm| confirm.wait));
                 // D12: the user's time, and a minute for the answer to come.
                 let deadline = self.now.plus(wait.unwrap_or_default() + Duration::from_secs(60));
                 turn.step(job.seq, |job| job.on_phase(Phase::Ask, deadline));
             }
             News::WriteSent(job) => turn.step(job.seq, |job| job.on_write_sent(deadline)),
             News::Proving(job) => turn.step(job.seq, |job| job.on_proving(deadline)),
-            News::Event(event) => turn.fault(event.kind.as_deref().unwrap_or("event"), event.data.clone().unwrap_or_default()),
+            News::Event(event) => turn.fault(
+                event.kind.as_deref().unwrap_or("event"),
+                event.data.clone().unwrap_or_default(),
+            ),
             // Nothing to store: the door counts refusals, and a gap or an abort shows in how the session went on.
             News::Refused | News::Gap(_) | News::Abort => {}
             News::Over(end) => self.over(turn, row, *end),
@@ -256,7 +289,9 @@ fn detail(outcome: &session::Outcome) -> Option<Detail> {
             phase: Some(failure.phase),
             why: Some(failure.why.to_string()),
         },
-        session::Outcome::NotApplicable(why) => Detail { uri: None, status: None, phase: None, why: Some(cut(why)) },
+        session::Outcome::NotApplicable(why) => {
+            Detail { uri: None, status: None, phase: None, why: Some(cut(why)) }
+        }
         session::Outcome::Refused { uri, why } => {
             Detail { uri: Some(cut(uri)), status: None, phase: None, why: Some(cut(why)) }
         }

@@ -37,7 +37,11 @@ pub(crate) async fn run(engine: Arc<Engine>) {
         let snapshot = engine.live.snapshot();
         for live in snapshot.all() {
             if let Err(error) = judge(&engine, live).await {
-                tracing::warn!(seq = live.seq, error = &error as &dyn std::error::Error, "a campaign could not be judged");
+                tracing::warn!(
+                    seq = live.seq,
+                    error = &error as &dyn std::error::Error,
+                    "a campaign could not be judged"
+                );
             }
         }
         tokio::select! {
@@ -52,8 +56,11 @@ async fn judge(engine: &Engine, live: &LiveCampaign) -> Result<(), JudgeError> {
         sweep(engine, live).await?;
     }
     // Enrolment before the counters: a sum taken while devices still come could balance by chance.
-    let enrolment = update::load::<EnrolmentRow>(engine.store(), live.id.shard(), &live.id.enrolment_key()).await?;
-    let enrolment_complete = enrolment.is_some_and(|(row, _)| row.complete(live.campaign.devices().file.is_some()));
+    let enrolment =
+        update::load::<EnrolmentRow>(engine.store(), live.id.shard(), &live.id.enrolment_key())
+            .await?;
+    let enrolment_complete =
+        enrolment.is_some_and(|(row, _)| row.complete(live.campaign.devices().file.is_some()));
     let progress = progress(engine, live.seq).await?;
     let now = engine.store.now().await?;
     let facts = Facts {
@@ -63,13 +70,24 @@ async fn judge(engine: &Engine, live: &LiveCampaign) -> Result<(), JudgeError> {
         expires: live.campaign.expires(),
     };
     let Some(next) = control::decide(&facts, &progress, now) else { return Ok(()) };
-    let (_, moved) = update::update::<CampaignRow>(engine.store(), live.id.shard(), &live.id.key(), |row| {
-        // Judged by the state in memory: if the row has moved on, the next look decides.
-        row.filter(|row| row.state == live.state).map(|row| CampaignRow { state: next.clone(), changed: now, ..row.clone() })
-    })
-    .await?;
+    let (_, moved) =
+        update::update::<CampaignRow>(engine.store(), live.id.shard(), &live.id.key(), |row| {
+            // Judged by the state in memory: if the row has moved on, the next look decides.
+            row.filter(|row| row.state == live.state).map(|row| CampaignRow {
+                state: next.clone(),
+                changed: now,
+                ..row.clone()
+            })
+        })
+        .await?;
     if moved {
-        tracing::info!(seq = live.seq, state = next.name(), enrolled = progress.enrolled, ended = progress.ended(), "a campaign moved on");
+        tracing::info!(
+            seq = live.seq,
+            state = next.name(),
+            enrolled = progress.enrolled,
+            ended = progress.ended(),
+            "a campaign moved on"
+        );
     }
     if next.is_over() {
         strike(engine.store(), live.seq).await?;
@@ -86,11 +104,16 @@ async fn sweep(engine: &Engine, live: &LiveCampaign) -> Result<(), JudgeError> {
     for shard in Shard::all() {
         let mut cursor = None;
         loop {
-            let page = engine.store.scan(shard, Table::Device, cursor.take().map(Cursor), PAGE).await?;
+            let page =
+                engine.store.scan(shard, Table::Device, cursor.take().map(Cursor), PAGE).await?;
             let now = engine.store.now().await?;
             let mut changes = Vec::new();
             for (key, row) in page.rows {
-                let Some(id) = DeviceId::from_root(&key.id).filter(|id| id.authority == live.id.authority) else { continue };
+                let Some(id) =
+                    DeviceId::from_root(&key.id).filter(|id| id.authority == live.id.authority)
+                else {
+                    continue;
+                };
                 let device = Device::from_octets(&row.bytes)?;
                 if device.job(live.seq).is_none() {
                     continue;

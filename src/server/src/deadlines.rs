@@ -16,7 +16,10 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     while !engine.stop.is_cancelled() {
         for shard in Shard::all() {
             if let Err(error) = look(&engine, shard).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "deadlines could not be looked at");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "deadlines could not be looked at"
+                );
                 break;
             }
         }
@@ -38,11 +41,15 @@ enum LookError {
 
 async fn look(engine: &Engine, shard: Shard) -> Result<(), LookError> {
     loop {
-        let claimed = engine.store.claim(shard, &[turn::deadlines()], MOST_CHANGES, engine.config.dispatch.lease).await?;
+        let claimed = engine
+            .store
+            .claim(shard, &[turn::deadlines()], MOST_CHANGES, engine.config.dispatch.lease)
+            .await?;
         if claimed.is_empty() {
             return Ok(());
         }
-        let ids: Vec<_> = claimed.iter().filter_map(|claimed| DeviceId::from_root(&claimed.member)).collect();
+        let ids: Vec<_> =
+            claimed.iter().filter_map(|claimed| DeviceId::from_root(&claimed.member)).collect();
         let keys: Vec<_> = ids.iter().map(|id| id.key(Table::Device)).collect();
         let rows = engine.store.read(shard, &keys).await?;
         let now = engine.store.now().await?;
@@ -50,7 +57,11 @@ async fn look(engine: &Engine, shard: Shard) -> Result<(), LookError> {
         let mut changes = Vec::with_capacity(ids.len());
         for (id, row) in ids.into_iter().zip(rows) {
             let Some(row) = row else {
-                changes.push(Change::new().if_absent(id.key(Table::Device)).queue_remove(turn::deadlines(), id.root()));
+                changes.push(
+                    Change::new()
+                        .if_absent(id.key(Table::Device))
+                        .queue_remove(turn::deadlines(), id.root()),
+                );
                 continue;
             };
             let mut turn = Turn::new(id, Device::from_octets(&row.bytes)?, row.revision, now);
@@ -61,7 +72,9 @@ async fn look(engine: &Engine, shard: Shard) -> Result<(), LookError> {
         }
         let verdicts = engine.store.commit(shard, changes).await?;
         if verdicts.contains(&Verdict::Conflict) {
-            tracing::debug!("a device moved as its deadline passed; it is looked at again after its lease");
+            tracing::debug!(
+                "a device moved as its deadline passed; it is looked at again after its lease"
+            );
         }
     }
 }

@@ -19,12 +19,7 @@ use campaign::{
     pace::Gcra,
     time::Instant,
 };
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use wire::notification::{Notification, NotificationError, UiMode};
 
@@ -45,10 +40,15 @@ struct Permits {
 impl Permits {
     /// How many devices of the campaign may be notified on the route now.
     fn available(&mut self, live: &LiveCampaign, route: &Route, now: Instant) -> u32 {
-        let on_route = self.routes.entry(route.name().to_owned()).or_insert_with(|| Gcra::new(route.per_second())).available(now);
+        let on_route = self
+            .routes
+            .entry(route.name().to_owned())
+            .or_insert_with(|| Gcra::new(route.per_second()))
+            .available(now);
         match live.campaign.per_second() {
             Some(rate) => {
-                let (known, pace) = self.campaigns.entry(live.seq).or_insert_with(|| (rate, Gcra::new(rate)));
+                let (known, pace) =
+                    self.campaigns.entry(live.seq).or_insert_with(|| (rate, Gcra::new(rate)));
                 if *known != rate {
                     (*known, *pace) = (rate, pace.at_rate(rate));
                 }
@@ -60,7 +60,12 @@ impl Permits {
 
     /// Uses permits that were found available. Nobody else takes from these limits in between.
     fn take(&mut self, live: &LiveCampaign, route: &Route, now: Instant, n: u32) {
-        for limit in self.routes.get_mut(route.name()).into_iter().chain(self.campaigns.get_mut(&live.seq).map(|(_, pace)| pace)) {
+        for limit in self
+            .routes
+            .get_mut(route.name())
+            .into_iter()
+            .chain(self.campaigns.get_mut(&live.seq).map(|(_, pace)| pace))
+        {
             for _ in 0..n {
                 if limit.take(now, 1).is_err() {
                     tracing::error!("a permit was found available and could not be taken");
@@ -83,7 +88,10 @@ pub(crate) async fn run(engine: Arc<Engine>) {
         let found = match round(&engine, &mut permits, &mut batches, &mut first).await {
             Ok(found) => found,
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the store does not answer; nothing is dispatched");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the store does not answer; nothing is dispatched"
+                );
                 Round::Idle
             }
         };
@@ -125,7 +133,8 @@ async fn round(
     if !engine.live.fresh(now) {
         return Ok(Round::Idle);
     }
-    let mut campaigns: Vec<_> = live.all().filter(|live| live.state.may_notify() && !live.terms.pull).cloned().collect();
+    let mut campaigns: Vec<_> =
+        live.all().filter(|live| live.state.may_notify() && !live.terms.pull).cloned().collect();
     campaigns.sort_by_key(|live| (live.campaign.lane(), live.seq));
     let mut found = Round::Idle;
     // Each round begins where the last one stopped, so that no shard is always served first.
@@ -144,7 +153,15 @@ async fn round(
                     continue;
                 }
                 let queue = turn::waiting(live.campaign.lane(), live.seq, route.name());
-                let claimed = engine.store.claim(shard, std::slice::from_ref(&queue), most as usize, engine.config.dispatch.lease).await?;
+                let claimed = engine
+                    .store
+                    .claim(
+                        shard,
+                        std::slice::from_ref(&queue),
+                        most as usize,
+                        engine.config.dispatch.lease,
+                    )
+                    .await?;
                 if claimed.is_empty() {
                     continue;
                 }
@@ -155,10 +172,14 @@ async fn round(
                 while batches.len() >= BATCHES {
                     batches.join_next().await;
                 }
-                let (engine, live, route) = (Arc::clone(engine), Arc::clone(live), route.name().to_owned());
+                let (engine, live, route) =
+                    (Arc::clone(engine), Arc::clone(live), route.name().to_owned());
                 batches.spawn(async move {
                     if let Err(error) = notify(&engine, &live, shard, &route, claimed).await {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "a batch of notifications was not committed; its jobs come back");
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "a batch of notifications was not committed; its jobs come back"
+                        );
                     }
                 });
             }
@@ -187,8 +208,11 @@ async fn notify(
     let queue = turn::waiting(live.campaign.lane(), live.seq, route);
     // Only queues of configured routes are claimed.
     let Some(route) = engine.routes.get(route) else { return Ok(()) };
-    let mut ids: Vec<(DeviceId, bool)> =
-        claimed.iter().filter_map(|claimed| DeviceId::from_root(&claimed.member)).map(|id| (id, false)).collect();
+    let mut ids: Vec<(DeviceId, bool)> = claimed
+        .iter()
+        .filter_map(|claimed| DeviceId::from_root(&claimed.member))
+        .map(|id| (id, false))
+        .collect();
     for _ in 0..TRIES {
         let keys: Vec<_> = ids.iter().map(|(id, _)| id.key(Table::Device)).collect();
         let rows = engine.store.read(shard, &keys).await?;
@@ -198,14 +222,21 @@ async fn notify(
         for ((id, mut sent), row) in ids.into_iter().zip(rows) {
             let Some(row) = row else {
                 // The device is gone: its place in the queue is an orphan.
-                changes.push(crate::store::Change::new().if_absent(id.key(Table::Device)).queue_remove(queue.clone(), id.root()));
+                changes.push(
+                    crate::store::Change::new()
+                        .if_absent(id.key(Table::Device))
+                        .queue_remove(queue.clone(), id.root()),
+                );
                 pending.push((id, sent));
                 continue;
             };
-            let mut turn = Turn::new(id.clone(), Device::from_octets(&row.bytes)?, row.revision, now);
+            let mut turn =
+                Turn::new(id.clone(), Device::from_octets(&row.bytes)?, row.revision, now);
             turn.claimed(queue.clone());
             turn.stop(&engine.live.snapshot());
-            let due = turn.device.job(live.seq).is_some_and(|active| matches!(active.job, Job::Waiting { not_before, .. } if not_before <= now));
+            let due = turn.device.job(live.seq).is_some_and(
+                |active| matches!(active.job, Job::Waiting { not_before, .. } if not_before <= now),
+            );
             if due && !sent {
                 sent = send(engine, &mut turn, live, route).await;
             }
@@ -217,12 +248,20 @@ async fn notify(
             pending.push((id, sent));
         }
         let verdicts = engine.store.commit(shard, changes).await?;
-        ids = pending.into_iter().zip(verdicts).filter(|(_, verdict)| *verdict == Verdict::Conflict).map(|(id, _)| id).collect();
+        ids = pending
+            .into_iter()
+            .zip(verdicts)
+            .filter(|(_, verdict)| *verdict == Verdict::Conflict)
+            .map(|(id, _)| id)
+            .collect();
         if ids.is_empty() {
             return Ok(());
         }
     }
-    tracing::warn!(devices = ids.len(), "devices were moved by others again and again; their jobs come back");
+    tracing::warn!(
+        devices = ids.len(),
+        "devices were moved by others again and again; their jobs come back"
+    );
     Ok(())
 }
 
@@ -231,7 +270,8 @@ async fn send(engine: &Engine, turn: &mut Turn, live: &LiveCampaign, route: &Udp
     let sent = match prepare(engine, turn, live, route) {
         Ok((to, push)) => route.send(to, &push).await,
         Err(unfit) => {
-            let detail = Detail { uri: None, status: None, phase: None, why: Some(unfit.to_string()) };
+            let detail =
+                Detail { uri: None, status: None, phase: None, why: Some(unfit.to_string()) };
             turn.end(live.seq, Outcome::Unreachable, Some(detail));
             return false;
         }
@@ -256,12 +296,24 @@ enum Unfit {
     Write(#[source] NotificationError),
 }
 
-fn prepare(engine: &Engine, turn: &Turn, live: &LiveCampaign, route: &UdpRoute) -> Result<(SocketAddr, Vec<u8>), Unfit> {
+fn prepare(
+    engine: &Engine,
+    turn: &Turn,
+    live: &LiveCampaign,
+    route: &UdpRoute,
+) -> Result<(SocketAddr, Vec<u8>), Unfit> {
     let id = turn.id();
     let device = &turn.device;
-    let to = route.address(device.address.as_deref().ok_or(Unfit::NoAddress)?).map_err(Unfit::Address)?;
-    let server_id = engine.config.authority(&id.authority).map(|authority| authority.server_id.clone()).unwrap_or_default();
-    let (secret, nonce) = account::notification(&engine.vault, id, device, &server_id).map_err(Unfit::Account)?;
+    let to = route
+        .address(device.address.as_deref().ok_or(Unfit::NoAddress)?)
+        .map_err(Unfit::Address)?;
+    let server_id = engine
+        .config
+        .authority(&id.authority)
+        .map(|authority| authority.server_id.clone())
+        .unwrap_or_default();
+    let (secret, nonce) =
+        account::notification(&engine.vault, id, device, &server_id).map_err(Unfit::Account)?;
     let ui = match live.campaign.deliver().ui {
         document::Ui::NotSpecified => UiMode::NotSpecified,
         document::Ui::Background => UiMode::Background,

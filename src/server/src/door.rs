@@ -93,9 +93,13 @@ pub(crate) enum DoorError {
 
 /// Answers one message.
 pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<Answer, DoorError> {
-    let id = DeviceId::new(request.authority.name.clone(), request.message.header.source.loc_uri.clone());
+    let id = DeviceId::new(
+        request.authority.name.clone(),
+        request.message.header.source.loc_uri.clone(),
+    );
     let shard = Shard::of(&id.root());
-    let keys = [Table::Device, Table::Session, Table::History, Table::Values].map(|table| id.key(table));
+    let keys =
+        [Table::Device, Table::Session, Table::History, Table::Values].map(|table| id.key(table));
     for _ in 0..TRIES {
         let rows = engine.store.read(shard, &keys).await?;
         engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
@@ -103,9 +107,19 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
         let mut rows = rows.into_iter();
         let (device, session) = (rows.next().flatten(), rows.next().flatten());
         let Some(device) = device else { return stranger(engine, request, &id, now) };
-        let attempt = Attempt { engine, request, id: &id, shard, now, history: rows.next().flatten(), values: rows.next().flatten() };
+        let attempt = Attempt {
+            engine,
+            request,
+            id: &id,
+            shard,
+            now,
+            history: rows.next().flatten(),
+            values: rows.next().flatten(),
+        };
         // A session row of another version is a session lost, not an error: the device starts anew.
-        let stored = session.and_then(|row| SessionRow::from_octets(&row.bytes).ok().map(|session| (session, row.revision)));
+        let stored = session.and_then(|row| {
+            SessionRow::from_octets(&row.bytes).ok().map(|session| (session, row.revision))
+        });
         match attempt.run(Device::from_octets(&device.bytes)?, device.revision, stored).await? {
             Some(answer) => return Ok(answer),
             None => tracing::debug!("a device was moved meanwhile; deciding anew"),
@@ -115,10 +129,21 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
 }
 
 /// A device that nobody registered runs the same code, with a secret that nobody knows: it must not tell itself apart.
-fn stranger(engine: &Engine, request: &Request<'_>, id: &DeviceId, now: Instant) -> Result<Answer, DoorError> {
+fn stranger(
+    engine: &Engine,
+    request: &Request<'_>,
+    id: &DeviceId,
+    now: Instant,
+) -> Result<Answer, DoorError> {
     let account = account::stranger(&engine.vault, id);
-    let challenges = nonce::challenges(&engine.vault, id, &request.message.header.session_id, 0, now);
-    let proof = Proof { account: &account, candidates: &challenges, challenge: first(&challenges), proven: false };
+    let challenges =
+        nonce::challenges(&engine.vault, id, &request.message.header.session_id, 0, now);
+    let proof = Proof {
+        account: &account,
+        candidates: &challenges,
+        challenge: first(&challenges),
+        proven: false,
+    };
     let next_nonce = nonce::fresh();
     let context = proof.context(engine, request, &next_nonce, None, &Nothing);
     match session::open(request.message, &context) {
@@ -222,7 +247,12 @@ enum Decision {
 
 impl Attempt<'_> {
     /// The answer; `None` when the rows changed meanwhile.
-    async fn run(&self, device: Device, revision: u64, stored: Option<(SessionRow, u64)>) -> Result<Option<Answer>, DoorError> {
+    async fn run(
+        &self,
+        device: Device,
+        revision: u64,
+        stored: Option<(SessionRow, u64)>,
+    ) -> Result<Option<Answer>, DoorError> {
         let live = self.engine.live.snapshot();
         match self.decide(device, revision, stored, &live)? {
             Decision::Repeat => self.repeat().await.map(Some),
@@ -240,8 +270,10 @@ impl Attempt<'_> {
         live: &Snapshot,
     ) -> Result<Decision, DoorError> {
         let (engine, request, message) = (self.engine, self.request, self.request.message);
-        let current = stored.as_ref().filter(|(row, _)| *row.session.id() == message.header.session_id);
-        let goes_on = match current.map(|(row, _)| row.session.place(message, &request.body_digest)) {
+        let current =
+            stored.as_ref().filter(|(row, _)| *row.session.id() == message.header.session_id);
+        let goes_on = match current.map(|(row, _)| row.session.place(message, &request.body_digest))
+        {
             Some(Place::Repeat) => return Ok(Decision::Repeat),
             Some(Place::Stale) => return Ok(Decision::Answer(Answer::Stale)),
             Some(Place::Next { .. } | Place::AgainAfterRefusal) => true,
@@ -251,16 +283,27 @@ impl Attempt<'_> {
         turn.stop(live);
 
         let account = account::account(&engine.vault, self.id, &turn.device)?;
-        let challenges =
-            nonce::challenges(&engine.vault, self.id, &message.header.session_id, turn.device.auth_count, self.now);
+        let challenges = nonce::challenges(
+            &engine.vault,
+            self.id,
+            &message.header.session_id,
+            turn.device.auth_count,
+            self.now,
+        );
         // Within its session a device may use the nonce it was just given in message after message; a new session takes
         // one that was never used (D5).
         let issued = turn.device.issued.clone().filter(|_| goes_on || !turn.device.issued_used);
         let imported = turn.device.imported.clone().filter(|_| !goes_on);
-        let candidates: Vec<Nonce> = issued.into_iter().chain(imported).chain(challenges.iter().cloned()).collect();
+        let candidates: Vec<Nonce> =
+            issued.into_iter().chain(imported).chain(challenges.iter().cloned()).collect();
         let token = current.filter(|_| goes_on).map_or_else(nonce::token, |(row, _)| row.token);
         let proven = goes_on && request.token.is_some_and(|given| given.ct_eq(&token).into());
-        let proof = Proof { account: &account, candidates: &candidates, challenge: first(&challenges), proven };
+        let proof = Proof {
+            account: &account,
+            candidates: &candidates,
+            challenge: first(&challenges),
+            proven,
+        };
         let next_nonce = nonce::fresh();
         let resp_uri = format!("{}/{}", request.authority.url, hex::encode(token));
         // Work sees the device as it was before this message: what the message teaches comes with its facts.
@@ -281,7 +324,9 @@ impl Attempt<'_> {
                 (row.session.clone().receive(message, &context), row)
             }
             stored => match session::open(message, &context) {
-                Opening::Refused { reply } => return refused(engine, request, &reply).map(Decision::Answer),
+                Opening::Refused { reply } => {
+                    return refused(engine, request, &reply).map(Decision::Answer);
+                }
                 Opening::Opened(step) => {
                     turn.guard_session(stored.map(|(_, revision)| revision));
                     let row = SessionRow::new(step.session.clone(), token, self.now);
@@ -299,14 +344,27 @@ impl Attempt<'_> {
     }
 
     /// Values read in earlier sessions, if one of the device's campaigns looks at them.
-    fn settings(&self, device: &Device, live: &Snapshot) -> Result<BTreeMap<String, String>, DoorError> {
-        let wanted = device.jobs.iter().any(|job| live.get(job.seq).is_some_and(|live| live.looks_at_settings));
+    fn settings(
+        &self,
+        device: &Device,
+        live: &Snapshot,
+    ) -> Result<BTreeMap<String, String>, DoorError> {
+        let wanted = device
+            .jobs
+            .iter()
+            .any(|job| live.get(job.seq).is_some_and(|live| live.looks_at_settings));
         let values = if wanted { read::<ValuesRow>(self.values.as_ref())? } else { None };
         Ok(values.map(ValuesRow::into_settings).unwrap_or_default())
     }
 
     /// Stores what the message led to, then answers.
-    async fn conclude(&self, mut turn: Turn, mut row: SessionRow, step: Step, live: &Snapshot) -> Result<Option<Answer>, DoorError> {
+    async fn conclude(
+        &self,
+        mut turn: Turn,
+        mut row: SessionRow,
+        step: Step,
+        live: &Snapshot,
+    ) -> Result<Option<Answer>, DoorError> {
         let content_type = self.request.media.name().to_owned();
         let body = self.request.media.encoding.write(&step.reply)?;
         row.session = step.session.clone();

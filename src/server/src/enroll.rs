@@ -12,7 +12,9 @@ use crate::{
     engine::Engine,
     registry,
     rows::{Device, DeviceId, PULL, RowError, Stored, ValuesRow},
-    store::{Change, Cursor, Key, Row, SHARDS, Shard, StoreError, Table, Verdict, change::MOST_CHANGES},
+    store::{
+        Change, Cursor, Key, Row, SHARDS, Shard, StoreError, Table, Verdict, change::MOST_CHANGES,
+    },
     turn::{self, Turn},
     update::{self, UpdateError},
 };
@@ -64,7 +66,11 @@ pub(crate) async fn run(engine: Arc<Engine>) {
                 continue;
             }
             if let Err(error) = advance_enrolment(&engine, campaign).await {
-                tracing::warn!(seq = campaign.seq, error = &error as &dyn std::error::Error, "enrolment is interrupted");
+                tracing::warn!(
+                    seq = campaign.seq,
+                    error = &error as &dyn std::error::Error,
+                    "enrolment is interrupted"
+                );
             }
         }
         tokio::select! {
@@ -78,7 +84,9 @@ pub(crate) async fn run(engine: Arc<Engine>) {
 /// Does what is left of one campaign's list and search.
 async fn advance_enrolment(engine: &Engine, live: &LiveCampaign) -> Result<(), EnrolError> {
     let (shard, key) = (live.id.shard(), live.id.enrolment_key());
-    let Some((row, _)) = update::load::<EnrolmentRow>(engine.store(), shard, &key).await? else { return Ok(()) };
+    let Some((row, _)) = update::load::<EnrolmentRow>(engine.store(), shard, &key).await? else {
+        return Ok(());
+    };
     if !row.list_done {
         let tally = enrol_names(engine, live, &live.campaign.devices().list).await?;
         if tally.later == 0 {
@@ -92,7 +100,8 @@ async fn advance_enrolment(engine: &Engine, live: &LiveCampaign) -> Result<(), E
             if engine.stop.is_cancelled() {
                 return Ok(());
             }
-            let page = engine.store.scan(scanned, Table::Device, cursor.take().map(Cursor), PAGE).await?;
+            let page =
+                engine.store.scan(scanned, Table::Device, cursor.take().map(Cursor), PAGE).await?;
             enrol_rows(engine, live, scanned, page.rows).await?;
             engine.dispatch.notify_one();
             match page.next {
@@ -115,42 +124,76 @@ async fn advance_enrolment(engine: &Engine, live: &LiveCampaign) -> Result<(), E
     Ok(())
 }
 
-async fn mark(engine: &Engine, live: &LiveCampaign, change: impl Fn(&mut EnrolmentRow)) -> Result<(), EnrolError> {
-    update::update::<EnrolmentRow>(engine.store(), live.id.shard(), &live.id.enrolment_key(), |row| {
-        let mut row = row.cloned().unwrap_or_default();
-        change(&mut row);
-        Some(row)
-    })
+async fn mark(
+    engine: &Engine,
+    live: &LiveCampaign,
+    change: impl Fn(&mut EnrolmentRow),
+) -> Result<(), EnrolError> {
+    update::update::<EnrolmentRow>(
+        engine.store(),
+        live.id.shard(),
+        &live.id.enrolment_key(),
+        |row| {
+            let mut row = row.cloned().unwrap_or_default();
+            change(&mut row);
+            Some(row)
+        },
+    )
     .await?;
     Ok(())
 }
 
 /// Enrols the devices of a page of the registry that the campaign wants.
-async fn enrol_rows(engine: &Engine, live: &LiveCampaign, shard: Shard, rows: Vec<(Key, Row)>) -> Result<(), EnrolError> {
+async fn enrol_rows(
+    engine: &Engine,
+    live: &LiveCampaign,
+    shard: Shard,
+    rows: Vec<(Key, Row)>,
+) -> Result<(), EnrolError> {
     let mut wanted = Vec::new();
     for (key, row) in rows {
-        let Some(id) = DeviceId::from_root(&key.id).filter(|id| id.authority == live.id.authority) else { continue };
+        let Some(id) = DeviceId::from_root(&key.id).filter(|id| id.authority == live.id.authority)
+        else {
+            continue;
+        };
         let device = Device::from_octets(&row.bytes)?;
-        let settings = if live.looks_at_settings { settings(engine, shard, &id).await? } else { BTreeMap::new() };
+        let settings = if live.looks_at_settings {
+            settings(engine, shard, &id).await?
+        } else {
+            BTreeMap::new()
+        };
         match live.campaign.wants(&advance::fields(&id, &device, None, settings)) {
             Ok(true) => wanted.push(id),
             Ok(false) => {}
             // An expression that fails on one device does not fail the others; it is told apart in the log.
-            Err(error) => tracing::debug!(seq = live.seq, error = &error as &dyn std::error::Error, "`where` failed on a device"),
+            Err(error) => tracing::debug!(
+                seq = live.seq,
+                error = &error as &dyn std::error::Error,
+                "`where` failed on a device"
+            ),
         }
     }
-    let batches = wanted.chunks(MOST_CHANGES).map(|batch| enrol_batch(engine, live, shard, batch.to_vec()));
+    let batches =
+        wanted.chunks(MOST_CHANGES).map(|batch| enrol_batch(engine, live, shard, batch.to_vec()));
     try_join_all(batches).await?;
     Ok(())
 }
 
-async fn settings(engine: &Engine, shard: Shard, id: &DeviceId) -> Result<BTreeMap<String, String>, EnrolError> {
+async fn settings(
+    engine: &Engine,
+    shard: Shard,
+    id: &DeviceId,
+) -> Result<BTreeMap<String, String>, EnrolError> {
     let values = update::load::<ValuesRow>(engine.store(), shard, &id.key(Table::Values)).await?;
     Ok(values.map(|(row, _)| row.into_settings()).unwrap_or_default())
 }
 
 /// Enrols devices by name: ids of devices, `msisdn:…` or `imsi:…`.
-pub(crate) async fn enrol_names(engine: &Engine, live: &LiveCampaign, names: &[String]) -> Result<Tally, EnrolError> {
+pub(crate) async fn enrol_names(
+    engine: &Engine,
+    live: &LiveCampaign,
+    names: &[String],
+) -> Result<Tally, EnrolError> {
     let mut by_shard: BTreeMap<Shard, Vec<DeviceId>> = BTreeMap::new();
     for name in names {
         // A number without a device keeps its name: the report then says what was asked for.
@@ -176,11 +219,19 @@ pub(crate) async fn enrol_names(engine: &Engine, live: &LiveCampaign, names: &[S
 }
 
 /// Enrols at most [`MOST_CHANGES`] devices of one shard.
-async fn enrol_batch(engine: &Engine, live: &LiveCampaign, shard: Shard, mut ids: Vec<DeviceId>) -> Result<Tally, EnrolError> {
+async fn enrol_batch(
+    engine: &Engine,
+    live: &LiveCampaign,
+    shard: Shard,
+    mut ids: Vec<DeviceId>,
+) -> Result<Tally, EnrolError> {
     let mut tally = Tally::default();
     for _ in 0..TRIES {
         let now = engine.store.now().await?;
-        let keys: Vec<Key> = ids.iter().flat_map(|id| [id.key(Table::Device), id.result_key(live.seq, RUN)]).collect();
+        let keys: Vec<Key> = ids
+            .iter()
+            .flat_map(|id| [id.key(Table::Device), id.result_key(live.seq, RUN)])
+            .collect();
         let rows = engine.store.read(shard, &keys).await?;
         let mut changes = Vec::with_capacity(ids.len());
         let mut pending = Vec::with_capacity(ids.len());
@@ -222,7 +273,11 @@ async fn enrol_batch(engine: &Engine, live: &LiveCampaign, shard: Shard, mut ids
 const RUN: u16 = 0;
 
 fn route<'a>(engine: &'a Engine, live: &LiveCampaign) -> &'a str {
-    if live.terms.pull { PULL } else { engine.config.routes.first().map_or(PULL, crate::config::Route::name) }
+    if live.terms.pull {
+        PULL
+    } else {
+        engine.config.routes.first().map_or(PULL, crate::config::Route::name)
+    }
 }
 
 enum Decision {

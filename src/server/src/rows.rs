@@ -11,11 +11,7 @@ use campaign::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
-use wire::{
-    Encoding,
-    digest::Nonce,
-    status::StatusCode,
-};
+use wire::{Encoding, digest::Nonce, status::StatusCode};
 
 /// Why stored octets could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +29,8 @@ pub trait Stored: Serialize + DeserializeOwned {
     const VERSION: u8 = 1;
 
     fn to_octets(&self) -> Vec<u8> {
-        postcard::to_extend(self, vec![Self::VERSION]).expect("rows hold nothing that postcard cannot write")
+        postcard::to_extend(self, vec![Self::VERSION])
+            .expect("rows hold nothing that postcard cannot write")
     }
 
     fn from_octets(octets: &[u8]) -> Result<Self, RowError> {
@@ -182,7 +179,11 @@ impl Stored for Device {}
 
 impl std::fmt::Debug for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Device").field("model", &self.model).field("next_sid", &self.next_sid).field("jobs", &self.jobs).finish_non_exhaustive()
+        f.debug_struct("Device")
+            .field("model", &self.model)
+            .field("next_sid", &self.next_sid)
+            .field("jobs", &self.jobs)
+            .finish_non_exhaustive()
     }
 }
 
@@ -252,7 +253,16 @@ impl SessionRow {
     }
 
     pub(crate) fn new(session: session::Session, token: [u8; 16], now: Instant) -> Self {
-        Self { session, token, started: now, messages: 0, octets_in: 0, octets_out: 0, ended: Vec::new(), read: Vec::new() }
+        Self {
+            session,
+            token,
+            started: now,
+            messages: 0,
+            octets_in: 0,
+            octets_out: 0,
+            ended: Vec::new(),
+            read: Vec::new(),
+        }
     }
 }
 
@@ -342,7 +352,8 @@ impl ValuesRow {
         }
         self.values.insert(uri, (value, at));
         while self.values.len() > Self::MOST || self.octets() > Self::OCTETS {
-            let oldest = self.values.iter().min_by_key(|(_, (_, at))| *at).map(|(uri, _)| uri.clone());
+            let oldest =
+                self.values.iter().min_by_key(|(_, (_, at))| *at).map(|(uri, _)| uri.clone());
             let Some(oldest) = oldest else { break };
             self.values.remove(&oldest);
         }

@@ -7,10 +7,16 @@ use crate::{
     door::Load,
     engine::Engine,
     enroll,
-    http::{self, serve::{Bounds, serve}},
+    http::{
+        self,
+        serve::{Bounds, serve},
+    },
     notify::Routes,
     security::vault::Vault,
-    store::{Store, embedded::{Embedded, EmbeddedConfig}},
+    store::{
+        Store,
+        embedded::{Embedded, EmbeddedConfig},
+    },
     trim,
 };
 use anyhow::Context;
@@ -59,11 +65,24 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     tasks.spawn(controller::run(Arc::clone(&engine)));
     tasks.spawn(trim::run(Arc::clone(&engine)));
     let door = &engine.config.http.devices;
-    let bounds = Bounds { connections: door.max_connections, header_wait: door.header_wait, grace: door.grace };
+    let bounds = Bounds {
+        connections: door.max_connections,
+        header_wait: door.header_wait,
+        grace: door.grace,
+    };
     tasks.spawn(serve(devices, http::dm::router(Arc::clone(&engine)), bounds, engine.stop.clone()));
     let door = &engine.config.http.admin;
-    let bounds = Bounds { connections: door.max_connections, header_wait: door.header_wait, grace: door.grace };
-    tasks.spawn(serve(admin, http::admin::router(Arc::clone(&engine)), bounds, engine.stop.clone()));
+    let bounds = Bounds {
+        connections: door.max_connections,
+        header_wait: door.header_wait,
+        grace: door.grace,
+    };
+    tasks.spawn(serve(
+        admin,
+        http::admin::router(Arc::clone(&engine)),
+        bounds,
+        engine.stop.clone(),
+    ));
     tracing::info!(devices = %devices_at, admin = %admin_at, "ready");
     Ok(Running { engine, devices: devices_at, admin: admin_at, tasks })
 }
@@ -78,7 +97,10 @@ impl Running {
         self.engine.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
             if let Err(error) = ended {
-                tracing::error!(error = &error as &dyn std::error::Error, "a part of the server ended badly");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a part of the server ended badly"
+                );
             }
         }
     }
@@ -86,7 +108,10 @@ impl Running {
     /// Returns when some part of the server ended though nobody stopped it.
     pub async fn failed(&mut self) {
         if let Some(Err(error)) = self.tasks.join_next().await {
-            tracing::error!(error = &error as &dyn std::error::Error, "a part of the server failed");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a part of the server failed"
+            );
         }
     }
 }
@@ -94,7 +119,9 @@ impl Running {
 /// With port 0 the system chose one: what devices are told must name it.
 fn told(config: &mut Config, at: SocketAddr) {
     let (asked, got) = (format!("http://{}", config.http.devices.listen), format!("http://{at}"));
-    for url in std::iter::once(&mut config.http.devices.public_url).chain(config.authorities.iter_mut().map(|authority| &mut authority.url)) {
+    for url in std::iter::once(&mut config.http.devices.public_url)
+        .chain(config.authorities.iter_mut().map(|authority| &mut authority.url))
+    {
         if let Some(path) = url.strip_prefix(&asked) {
             *url = format!("{got}{path}");
         }
@@ -104,25 +131,34 @@ fn told(config: &mut Config, at: SocketAddr) {
 fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     match &config.store {
         config::Store::Embedded { path, cache } => {
-            let settings = EmbeddedConfig { cache_octets: *cache as u64, ..EmbeddedConfig::new(path) };
-            let store = Embedded::open(&settings).with_context(|| format!("the store in {}", path.display()))?;
+            let settings =
+                EmbeddedConfig { cache_octets: *cache as u64, ..EmbeddedConfig::new(path) };
+            let store = Embedded::open(&settings)
+                .with_context(|| format!("the store in {}", path.display()))?;
             Ok(Arc::new(store))
         }
         config::Store::Redis { .. } => {
-            anyhow::bail!("`store.kind = \"redis\"` does not serve in this version; set `store.kind = \"embedded\"`")
+            anyhow::bail!(
+                "`store.kind = \"redis\"` does not serve in this version; set `store.kind = \"embedded\"`"
+            )
         }
     }
 }
 
 async fn listen(at: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(at).await.with_context(|| format!("`{key}` = {at} cannot be listened on; is it in use?"))
+    TcpListener::bind(at)
+        .await
+        .with_context(|| format!("`{key}` = {at} cannot be listened on; is it in use?"))
 }
 
 /// Keeps the campaigns in memory true.
 async fn watch(engine: Arc<Engine>) {
     while !engine.stop.is_cancelled() {
         if let Err(error) = engine.refresh().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the campaigns could not be read");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the campaigns could not be read"
+            );
         }
         tokio::select! {
             () = tokio::time::sleep(live::REFRESH) => {}

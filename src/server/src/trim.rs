@@ -23,7 +23,10 @@ pub(crate) async fn run(engine: Arc<Engine>) {
         }
         for shard in Shard::all() {
             if let Err(error) = trim(&engine, shard).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a log could not be trimmed");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a log could not be trimmed"
+                );
                 break;
             }
         }
@@ -35,8 +38,12 @@ async fn trim(engine: &Engine, shard: Shard) -> Result<(), StoreError> {
     let keep = engine.config.retention.events;
     loop {
         let events = engine.store.events(shard, EventId::default(), STEP).await?;
-        let old = |octets: &[u8]| Event::from_octets(octets).map_or(true, |event| now.since(event.at()) > keep);
-        let Some((last, _)) = events.iter().take_while(|(_, octets)| old(octets)).last() else { return Ok(()) };
+        let old = |octets: &[u8]| {
+            Event::from_octets(octets).map_or(true, |event| now.since(event.at()) > keep)
+        };
+        let Some((last, _)) = events.iter().take_while(|(_, octets)| old(octets)).last() else {
+            return Ok(());
+        };
         engine.store.trim(shard, *last).await?;
         if events.len() < STEP {
             return Ok(());

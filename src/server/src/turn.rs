@@ -7,7 +7,10 @@
 use crate::{
     campaigns::live::Snapshot,
     events::Event,
-    rows::{ActiveJob, AnswerRow, Detail, Device, DeviceId, HistoryRow, PULL, ResultRow, SessionRecord, SessionRow, Stored, ValuesRow},
+    rows::{
+        ActiveJob, AnswerRow, Detail, Device, DeviceId, HistoryRow, PULL, ResultRow, SessionRecord,
+        SessionRow, Stored, ValuesRow,
+    },
     store::{Change, Guard, Key, NEVER, QueueName, QueueOp, Table},
 };
 use campaign::{
@@ -131,12 +134,18 @@ impl Turn {
 
     /// Something to report about the device itself.
     pub(crate) fn fault(&mut self, kind: &str, detail: String) {
-        let event = Event::Fault { device: self.id.clone(), at: self.now, kind: kind.to_owned(), detail };
+        let event =
+            Event::Fault { device: self.id.clone(), at: self.now, kind: kind.to_owned(), detail };
         self.change.events.push(event.to_octets());
     }
 
     /// Records a session that is over, in the device's history and in the log (R24).
-    pub(crate) fn record(&mut self, mut history: HistoryRow, record: SessionRecord, keep: Duration) {
+    pub(crate) fn record(
+        &mut self,
+        mut history: HistoryRow,
+        record: SessionRecord,
+        keep: Duration,
+    ) {
         history.push(record.clone());
         let change = std::mem::take(&mut self.change);
         self.change = change
@@ -151,7 +160,12 @@ impl Turn {
     }
 
     /// Stores the session and its last answer beside the device.
-    pub(crate) fn keep_session(&mut self, session: &SessionRow, answer: &AnswerRow, life: Duration) {
+    pub(crate) fn keep_session(
+        &mut self,
+        session: &SessionRow,
+        answer: &AnswerRow,
+        life: Duration,
+    ) {
         let change = std::mem::take(&mut self.change);
         self.change = change
             .put_for(self.id.key(Table::Session), session.to_octets(), life)
@@ -195,7 +209,12 @@ impl Turn {
                 detail: self.details.remove(&active.seq),
             };
             let key = self.id.result_key(active.seq, active.run);
-            let event = Event::Result { seq: active.seq, run: active.run, device: self.id.clone(), result: result.clone() };
+            let event = Event::Result {
+                seq: active.seq,
+                run: active.run,
+                device: self.id.clone(),
+                result: result.clone(),
+            };
             *change = std::mem::take(change).put(key, result.to_octets()).event(event.to_octets());
         }
     }
@@ -234,8 +253,19 @@ fn places(device: &Device) -> BTreeMap<QueueName, u64> {
 }
 
 /// A job as it is enrolled.
-pub(crate) fn enrolled(job: JobRef, lane: campaign::document::Lane, route: &str, not_before: Instant) -> ActiveJob {
-    ActiveJob { seq: job.seq, run: job.run, lane, route: route.to_owned(), job: Job::new(not_before) }
+pub(crate) fn enrolled(
+    job: JobRef,
+    lane: campaign::document::Lane,
+    route: &str,
+    not_before: Instant,
+) -> ActiveJob {
+    ActiveJob {
+        seq: job.seq,
+        run: job.run,
+        lane,
+        route: route.to_owned(),
+        job: Job::new(not_before),
+    }
 }
 
 /// The result row of a device that is not in the registry: enrolled and ended at once.

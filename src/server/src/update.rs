@@ -21,7 +21,11 @@ pub enum UpdateError {
 }
 
 /// Reads one row.
-pub async fn load<R: Stored>(store: &dyn Store, shard: Shard, key: &Key) -> Result<Option<(R, u64)>, UpdateError> {
+pub async fn load<R: Stored>(
+    store: &dyn Store,
+    shard: Shard,
+    key: &Key,
+) -> Result<Option<(R, u64)>, UpdateError> {
     let rows = store.read(shard, std::slice::from_ref(key)).await?;
     match rows.into_iter().next().flatten() {
         Some(row) => Ok(Some((R::from_octets(&row.bytes)?, row.revision))),

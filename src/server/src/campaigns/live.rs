@@ -20,7 +20,10 @@ use campaign::{
 };
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -83,15 +86,22 @@ impl Live {
     }
 
     /// Looks whether anything changed, and loads what did.
-    pub(crate) async fn refresh(&self, store: &dyn Store, vault: &Vault, config: &Config) -> Result<(), UpdateError> {
+    pub(crate) async fn refresh(
+        &self,
+        store: &dyn Store,
+        vault: &Vault,
+        config: &Config,
+    ) -> Result<(), UpdateError> {
         let now = store.now().await?;
-        let directory = update::load::<Directory>(store, Directory::shard(), &Directory::key()).await?;
+        let directory =
+            update::load::<Directory>(store, Directory::shard(), &Directory::key()).await?;
         let (directory, version) = directory.unwrap_or_default();
         let old = self.snapshot();
         if version != old.version || old.by_seq.len() != directory.active.len() {
             let mut by_seq = BTreeMap::new();
             for entry in &directory.active {
-                let row = update::load::<CampaignRow>(store, entry.id.shard(), &entry.id.key()).await?;
+                let row =
+                    update::load::<CampaignRow>(store, entry.id.shard(), &entry.id.key()).await?;
                 let Some((row, revision)) = row.filter(|(row, _)| row.seq == entry.seq) else {
                     if now.since(entry.added) > ORPHAN {
                         strike(store, entry.seq).await?;
@@ -101,10 +111,21 @@ impl Live {
                 let kept = old.get(entry.seq).filter(|live| live.revision == revision);
                 let live = match kept {
                     Some(live) => Arc::clone(live),
-                    None => match LiveCampaign::new(entry.id.clone(), row, revision, old.get(entry.seq), vault, config) {
+                    None => match LiveCampaign::new(
+                        entry.id.clone(),
+                        row,
+                        revision,
+                        old.get(entry.seq),
+                        vault,
+                        config,
+                    ) {
                         Ok(live) => Arc::new(live),
                         Err(problem) => {
-                            tracing::error!(seq = entry.seq, problem, "a stored campaign cannot be read by this version");
+                            tracing::error!(
+                                seq = entry.seq,
+                                problem,
+                                "a stored campaign cannot be read by this version"
+                            );
                             continue;
                         }
                     },
@@ -130,23 +151,37 @@ impl LiveCampaign {
         // A change of state does not change the document: it is compiled once.
         let campaign = match old {
             Some(old) => Arc::clone(&old.campaign),
-            None => {
-                Arc::new(row.campaign(vault, &id).map_err(|error| error.to_string())?)
-            }
+            None => Arc::new(row.campaign(vault, &id).map_err(|error| error.to_string())?),
         };
         let terms = campaign.terms();
-        let retry = Retry { base: config.dispatch.retry_base, cap: config.dispatch.retry_cap, ..terms.retry };
+        let retry = Retry {
+            base: config.dispatch.retry_base,
+            cap: config.dispatch.retry_cap,
+            ..terms.retry
+        };
         let terms = Terms { retry, ..terms };
         let has_secrets = has_secrets(campaign.document());
         let looks_at_settings = !campaign.settings_needed().is_empty();
-        Ok(Self { seq: row.seq, id, campaign, state: row.state, terms, has_secrets, looks_at_settings, revision })
+        Ok(Self {
+            seq: row.seq,
+            id,
+            campaign,
+            state: row.state,
+            terms,
+            has_secrets,
+            looks_at_settings,
+            revision,
+        })
     }
 }
 
 fn has_secrets(document: &Document) -> bool {
     let secret = |settings: &[Declared]| settings.iter().any(|setting| setting.secret);
     secret(&document.settings)
-        || document.variants.iter().any(|variant| matches!(&variant.then, Then::Settings(settings) if secret(settings)))
+        || document
+            .variants
+            .iter()
+            .any(|variant| matches!(&variant.then, Then::Settings(settings) if secret(settings)))
 }
 
 /// Takes a campaign out of the directory.

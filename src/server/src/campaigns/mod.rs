@@ -7,11 +7,14 @@ mod submit;
 mod view;
 
 pub use results::results;
-pub(crate) use view::progress;
 pub use submit::{Submitted, enroll_part, submit};
+pub(crate) use view::progress;
 pub use view::{Control, control, list, view};
 
-use crate::{enroll::EnrolError, rows::RowError, security::vault::SealError, store::StoreError, update::UpdateError};
+use crate::{
+    enroll::EnrolError, rows::RowError, security::vault::SealError, store::StoreError,
+    update::UpdateError,
+};
 use campaign::{Problem, control::CommandRefused};
 
 /// Why something could not be done with a campaign.

@@ -32,7 +32,10 @@ pub async fn results(
     let mut looked_at = 0;
     while shard < SHARDS && results.len() < limit && looked_at < LOOKED_AT {
         let at = shard_at(shard);
-        let page = engine.store.scan(at, Table::Result, within.take().map(Cursor), limit - results.len()).await?;
+        let page = engine
+            .store
+            .scan(at, Table::Result, within.take().map(Cursor), limit - results.len())
+            .await?;
         looked_at += page.rows.len();
         for (key, row) in page.rows {
             if let Some((seq, _, device)) = read_result_key(&key.id)
@@ -46,7 +49,10 @@ pub async fn results(
             None => shard += 1,
         }
     }
-    Ok(api::ResultPage { results, next: (shard < SHARDS).then(|| write_cursor(shard, within.as_deref())) })
+    Ok(api::ResultPage {
+        results,
+        next: (shard < SHARDS).then(|| write_cursor(shard, within.as_deref())),
+    })
 }
 
 fn line(device: DeviceId, row: &ResultRow) -> api::ResultLine {

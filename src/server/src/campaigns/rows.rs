@@ -67,12 +67,20 @@ pub enum DocumentError {
 }
 
 impl CampaignRow {
-    pub(crate) fn seal(vault: &Vault, id: &CampaignId, campaign: &Campaign) -> Result<Sealed, SealError> {
+    pub(crate) fn seal(
+        vault: &Vault,
+        id: &CampaignId,
+        campaign: &Campaign,
+    ) -> Result<Sealed, SealError> {
         vault.seal(&id.binding(), &campaign.to_stored())
     }
 
     /// The campaign, compiled.
-    pub(crate) fn campaign(&self, vault: &Vault, id: &CampaignId) -> Result<Campaign, DocumentError> {
+    pub(crate) fn campaign(
+        &self,
+        vault: &Vault,
+        id: &CampaignId,
+    ) -> Result<Campaign, DocumentError> {
         Ok(Campaign::from_stored(&vault.open(&id.binding(), &self.document)?)?)
     }
 }
@@ -95,7 +103,10 @@ impl Stored for EnrolmentRow {}
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Scan {
     /// At this shard, from this cursor on.
-    At { shard: u16, cursor: Option<Vec<u8>> },
+    At {
+        shard: u16,
+        cursor: Option<Vec<u8>>,
+    },
     #[default]
     NotAsked,
     Done,
@@ -128,7 +139,9 @@ impl EnrolmentRow {
         match self.expected {
             None => false,
             Some(0) => true,
-            Some(expected) => self.parts.first().is_some_and(|(first, last)| *first == 0 && *last >= expected - 1),
+            Some(expected) => {
+                self.parts.first().is_some_and(|(first, last)| *first == 0 && *last >= expected - 1)
+            }
         }
     }
 

@@ -31,7 +31,10 @@ pub struct Submitted {
 pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submitted, Error> {
     let document = Document::parse(text).map_err(Error::Refused)?;
     let id = CampaignId::new(document.authority.clone(), document.campaign.clone());
-    let authority = engine.config.authority(&id.authority).ok_or_else(|| Error::NoAuthority(id.authority.clone()))?;
+    let authority = engine
+        .config
+        .authority(&id.authority)
+        .ok_or_else(|| Error::NoAuthority(id.authority.clone()))?;
     let now = engine.store.now().await?;
     let stored = update::load::<CampaignRow>(engine.store(), id.shard(), &id.key()).await?;
     if let Some((row, _)) = &stored {
@@ -63,7 +66,11 @@ pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submit
     // never be looked after.
     row.seq = enter(engine, &id, now).await?;
     let enrolment = EnrolmentRow {
-        scan: if campaign.devices().group.is_some() || campaign.devices().where_.is_some() { Scan::At { shard: 0, cursor: None } } else { Scan::NotAsked },
+        scan: if campaign.devices().group.is_some() || campaign.devices().where_.is_some() {
+            Scan::At { shard: 0, cursor: None }
+        } else {
+            Scan::NotAsked
+        },
         ..EnrolmentRow::default()
     };
     let change = Change::new()
@@ -74,7 +81,9 @@ pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submit
     if verdicts.first() != Some(&Verdict::Done) {
         // Somebody submitted it at the same moment; what counts is what stands.
         strike(engine.store(), row.seq).await?;
-        let (standing, _) = update::load::<CampaignRow>(engine.store(), id.shard(), &id.key()).await?.ok_or_else(|| not_found(&id))?;
+        let (standing, _) = update::load::<CampaignRow>(engine.store(), id.shard(), &id.key())
+            .await?
+            .ok_or_else(|| not_found(&id))?;
         if !standing.campaign(&engine.vault, &id)?.document().same_as(campaign.document()) {
             return Err(Error::Different(id.id));
         }
@@ -83,22 +92,36 @@ pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submit
     touch(engine.store()).await?;
     engine.refresh().await?;
     engine.enrol.notify_one();
-    tracing::info!(seq = row.seq, authority = id.authority, campaign = id.id, "a campaign was accepted");
+    tracing::info!(
+        seq = row.seq,
+        authority = id.authority,
+        campaign = id.id,
+        "a campaign was accepted"
+    );
     Ok(Submitted { created: true, view: view::of(engine, &id, &row).await? })
 }
 
 /// Gives a campaign its sequence and its place in the directory.
-async fn enter(engine: &Engine, id: &CampaignId, now: campaign::time::Instant) -> Result<u64, Error> {
-    let (directory, entered) = update::update::<Directory>(engine.store(), Directory::shard(), &Directory::key(), |directory| {
-        let mut directory = directory.cloned().unwrap_or_default();
-        if directory.active.len() >= Directory::MOST {
-            return None;
-        }
-        directory.last_seq += 1;
-        directory.version += 1;
-        directory.active.push(Entry { seq: directory.last_seq, id: id.clone(), added: now });
-        Some(directory)
-    })
+async fn enter(
+    engine: &Engine,
+    id: &CampaignId,
+    now: campaign::time::Instant,
+) -> Result<u64, Error> {
+    let (directory, entered) = update::update::<Directory>(
+        engine.store(),
+        Directory::shard(),
+        &Directory::key(),
+        |directory| {
+            let mut directory = directory.cloned().unwrap_or_default();
+            if directory.active.len() >= Directory::MOST {
+                return None;
+            }
+            directory.last_seq += 1;
+            directory.version += 1;
+            directory.active.push(Entry { seq: directory.last_seq, id: id.clone(), added: now });
+            Some(directory)
+        },
+    )
     .await?;
     match directory {
         Some(directory) if entered => Ok(directory.last_seq),
@@ -118,7 +141,9 @@ pub async fn enroll_part(
     if names.len() > MOST_NAMES {
         return Err(Error::Part { part, why: "it holds more than 1000 devices" });
     }
-    if part >= EnrolmentRow::MOST_PARTS || parts.is_some_and(|parts| parts > EnrolmentRow::MOST_PARTS) {
+    if part >= EnrolmentRow::MOST_PARTS
+        || parts.is_some_and(|parts| parts > EnrolmentRow::MOST_PARTS)
+    {
         return Err(Error::Part { part, why: "there are more than 100000 parts" });
     }
     if parts.is_some_and(|parts| part >= parts && !names.is_empty()) {
@@ -135,23 +160,34 @@ pub async fn enroll_part(
     // Marked only when every device found a place: a part with some to come again is offered again.
     if tally.later == 0 {
         let mut clash = false;
-        update::update::<EnrolmentRow>(engine.store(), live.id.shard(), &live.id.enrolment_key(), |row| {
-            let mut row = row.cloned().unwrap_or_default();
-            clash = row.expected.is_some() && parts.is_some() && row.expected != parts;
-            if clash {
-                return None;
-            }
-            let marked = (!names.is_empty() || parts.is_none_or(|parts| part < parts)) && row.mark(part);
-            let told = parts.is_some() && row.expected.is_none();
-            row.expected = row.expected.or(parts);
-            (marked || told).then_some(row)
-        })
+        update::update::<EnrolmentRow>(
+            engine.store(),
+            live.id.shard(),
+            &live.id.enrolment_key(),
+            |row| {
+                let mut row = row.cloned().unwrap_or_default();
+                clash = row.expected.is_some() && parts.is_some() && row.expected != parts;
+                if clash {
+                    return None;
+                }
+                let marked =
+                    (!names.is_empty() || parts.is_none_or(|parts| part < parts)) && row.mark(part);
+                let told = parts.is_some() && row.expected.is_none();
+                row.expected = row.expected.or(parts);
+                (marked || told).then_some(row)
+            },
+        )
         .await?;
         if clash {
             return Err(Error::Part { part, why: "another part told another number of parts" });
         }
     }
-    Ok(api::EnrolReport { enrolled: tally.enrolled, already: tally.already, unknown: tally.unknown, later: tally.later })
+    Ok(api::EnrolReport {
+        enrolled: tally.enrolled,
+        already: tally.already,
+        unknown: tally.unknown,
+        later: tally.later,
+    })
 }
 
 /// A campaign that is not ended, from memory or, just submitted elsewhere, from the store.

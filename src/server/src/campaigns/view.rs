@@ -31,7 +31,11 @@ pub async fn view(engine: &Engine, authority: &str, id: &str) -> Result<api::Cam
 }
 
 /// Campaigns, shard by shard; the cursor goes on where a page ended.
-pub async fn list(engine: &Engine, cursor: Option<&str>, limit: usize) -> Result<api::CampaignPage, Error> {
+pub async fn list(
+    engine: &Engine,
+    cursor: Option<&str>,
+    limit: usize,
+) -> Result<api::CampaignPage, Error> {
     let (mut shard, mut within) = read_cursor(cursor)?;
     let mut campaigns = Vec::new();
     while shard < SHARDS {
@@ -40,7 +44,11 @@ pub async fn list(engine: &Engine, cursor: Option<&str>, limit: usize) -> Result
         let page = engine.store.scan(at, Table::Campaign, within.take().map(Cursor), room).await?;
         for (key, row) in page.rows {
             let row = CampaignRow::from_octets(&row.bytes)?;
-            let Some((authority, id)) = std::str::from_utf8(&key.id).ok().and_then(|text| text.split_once('\0')) else { continue };
+            let Some((authority, id)) =
+                std::str::from_utf8(&key.id).ok().and_then(|text| text.split_once('\0'))
+            else {
+                continue;
+            };
             campaigns.push(of(engine, &CampaignId::new(authority, id), &row).await?);
         }
         match page.next {
@@ -51,11 +59,20 @@ pub async fn list(engine: &Engine, cursor: Option<&str>, limit: usize) -> Result
             break;
         }
     }
-    Ok(api::CampaignPage { campaigns, next: (shard < SHARDS).then(|| write_cursor(shard, within.as_deref())) })
+    Ok(api::CampaignPage {
+        campaigns,
+        next: (shard < SHARDS).then(|| write_cursor(shard, within.as_deref())),
+    })
 }
 
 /// Pauses, resumes or aborts. Doing it twice does it once.
-pub async fn control(engine: &Engine, authority: &str, id: &str, control: Control, why: &str) -> Result<api::CampaignView, Error> {
+pub async fn control(
+    engine: &Engine,
+    authority: &str,
+    id: &str,
+    control: Control,
+    why: &str,
+) -> Result<api::CampaignView, Error> {
     let id = CampaignId::new(authority, id);
     let now = engine.store.now().await?;
     let (by, why) = ("operator".to_owned(), why.to_owned());
@@ -65,18 +82,19 @@ pub async fn control(engine: &Engine, authority: &str, id: &str, control: Contro
         Control::Abort => Command::Abort { by, why },
     };
     let mut refused = None;
-    let (row, changed) = update::update::<CampaignRow>(engine.store(), id.shard(), &id.key(), |row| {
-        let row = row?;
-        match row.state.command(command.clone()) {
-            Ok(Some(state)) => Some(CampaignRow { state, changed: now, ..row.clone() }),
-            Ok(None) => None,
-            Err(error) => {
-                refused = Some(error);
-                None
+    let (row, changed) =
+        update::update::<CampaignRow>(engine.store(), id.shard(), &id.key(), |row| {
+            let row = row?;
+            match row.state.command(command.clone()) {
+                Ok(Some(state)) => Some(CampaignRow { state, changed: now, ..row.clone() }),
+                Ok(None) => None,
+                Err(error) => {
+                    refused = Some(error);
+                    None
+                }
             }
-        }
-    })
-    .await?;
+        })
+        .await?;
     let row = row.ok_or_else(|| not_found(&id))?;
     if let Some(refused) = refused {
         return Err(refused.into());
@@ -85,13 +103,20 @@ pub async fn control(engine: &Engine, authority: &str, id: &str, control: Contro
         touch(engine.store()).await?;
         engine.refresh().await?;
         engine.dispatch.notify_one();
-        tracing::info!(seq = row.seq, state = row.state.name(), "a campaign was moved by an operator");
+        tracing::info!(
+            seq = row.seq,
+            state = row.state.name(),
+            "a campaign was moved by an operator"
+        );
     }
     of(engine, &id, &row).await
 }
 
 /// A campaign's counters, summed over all shards.
-pub(crate) async fn progress(engine: &Engine, seq: u64) -> Result<Progress, crate::store::StoreError> {
+pub(crate) async fn progress(
+    engine: &Engine,
+    seq: u64,
+) -> Result<Progress, crate::store::StoreError> {
     let mut progress = Progress::default();
     for shard in Shard::all() {
         for (field, value) in engine.store.counters(shard, seq).await? {
@@ -101,19 +126,31 @@ pub(crate) async fn progress(engine: &Engine, seq: u64) -> Result<Progress, crat
     Ok(progress)
 }
 
-pub(super) async fn of(engine: &Engine, id: &CampaignId, row: &CampaignRow) -> Result<api::CampaignView, Error> {
+pub(super) async fn of(
+    engine: &Engine,
+    id: &CampaignId,
+    row: &CampaignRow,
+) -> Result<api::CampaignView, Error> {
     let progress = progress(engine, row.seq).await?;
     // A document of an earlier version may not be readable any more; its report still is.
     let campaign = row.campaign(&engine.vault, id).ok();
-    let instant = |instant: Option<campaign::time::Instant>| instant.map(|instant| instant.to_string()).unwrap_or_default();
+    let instant = |instant: Option<campaign::time::Instant>| {
+        instant.map(|instant| instant.to_string()).unwrap_or_default()
+    };
     Ok(api::CampaignView {
         id: id.id.clone(),
         authority: id.authority.clone(),
         seq: row.seq,
-        purpose: campaign.as_ref().map(|campaign| campaign.purpose().to_owned()).unwrap_or_default(),
+        purpose: campaign
+            .as_ref()
+            .map(|campaign| campaign.purpose().to_owned())
+            .unwrap_or_default(),
         state: row.state.name().to_owned(),
         why: row.state.why(),
-        lane: campaign.as_ref().map(|campaign| campaign.lane().name().to_owned()).unwrap_or_default(),
+        lane: campaign
+            .as_ref()
+            .map(|campaign| campaign.lane().name().to_owned())
+            .unwrap_or_default(),
         submitted: row.submitted.to_string(),
         start: instant(campaign.as_ref().and_then(Campaign::start)),
         expires: instant(campaign.as_ref().and_then(Campaign::expires)),
@@ -126,7 +163,10 @@ pub(super) async fn of(engine: &Engine, id: &CampaignId, row: &CampaignRow) -> R
             connected: progress.connected,
             written: progress.written,
             proven: progress.proven(),
-            outcomes: progress.outcomes().map(|(outcome, count)| (outcome.name().to_owned(), count)).collect(),
+            outcomes: progress
+                .outcomes()
+                .map(|(outcome, count)| (outcome.name().to_owned(), count))
+                .collect(),
         },
     })
 }
@@ -140,7 +180,9 @@ pub(super) fn shard_at(number: u16) -> Shard {
 pub(super) fn read_cursor(cursor: Option<&str>) -> Result<(u16, Option<Vec<u8>>), Error> {
     let Some(text) = cursor else { return Ok((0, None)) };
     let (shard, within) = match text.split_once('-') {
-        Some((shard, within)) => (shard, Some(hex::decode(within).map_err(|_: hex::FromHexError| Error::Cursor)?)),
+        Some((shard, within)) => {
+            (shard, Some(hex::decode(within).map_err(|_: hex::FromHexError| Error::Cursor)?))
+        }
         None => (text, None),
     };
     let shard = shard.parse().ok().filter(|shard| *shard < SHARDS).ok_or(Error::Cursor)?;

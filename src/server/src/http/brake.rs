@@ -68,7 +68,11 @@ mod tests {
         }
         assert_eq!(brake.failed(1, START), Brake::PAUSE);
         assert_eq!(brake.failed(2, START), Duration::ZERO, "another device is not slowed");
-        assert_eq!(brake.failed(1, START.plus(Brake::WINDOW)), Duration::ZERO, "the window has passed");
+        assert_eq!(
+            brake.failed(1, START.plus(Brake::WINDOW)),
+            Duration::ZERO,
+            "the window has passed"
+        );
     }
 
     #[test]

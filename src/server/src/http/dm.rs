@@ -88,12 +88,21 @@ impl Door {
         if !authority.admits(peer.ip()) {
             return refuse(StatusCode::FORBIDDEN, "this network may not speak without protection");
         }
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         let Some(media) = MediaType::parse(content_type) else {
-            return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/vnd.syncml.dm+wbxml or +xml");
+            return refuse(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "send application/vnd.syncml.dm+wbxml or +xml",
+            );
         };
         if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
-            return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send the message without Content-Encoding");
+            return refuse(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "send the message without Content-Encoding",
+            );
         }
         let body = match self.body(body).await {
             Ok(body) => body,
@@ -114,12 +123,15 @@ impl Door {
     /// The whole body, within its bounds of size and time.
     async fn body(&self, body: Body) -> Result<Bytes, Response<Body>> {
         let devices = &self.engine.config.http.devices;
-        let collected = tokio::time::timeout(devices.body_wait, Limited::new(body, devices.max_body).collect()).await;
+        let collected =
+            tokio::time::timeout(devices.body_wait, Limited::new(body, devices.max_body).collect())
+                .await;
         match collected {
             Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "the message is larger than this server takes"))
-            }
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(refuse(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the message is larger than this server takes",
+            )),
             Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the body did not come whole")),
             Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
         }
@@ -141,7 +153,10 @@ impl Door {
             }
         };
         let source = &message.header.source.loc_uri;
-        if source.is_empty() || source.len() > crate::rows::DeviceId::LONGEST || source.contains('\0') {
+        if source.is_empty()
+            || source.len() > crate::rows::DeviceId::LONGEST
+            || source.contains('\0')
+        {
             return refuse(StatusCode::BAD_REQUEST, "Source/LocURI of the header names no device");
         }
         let request = Request {
@@ -161,15 +176,22 @@ impl Door {
                 document(&content_type, body)
             }
             Ok(Answer::Refused { content_type, body, tried }) => {
-                let pause = if tried { self.failed(authority, source).await } else { Duration::ZERO };
+                let pause =
+                    if tried { self.failed(authority, source).await } else { Duration::ZERO };
                 if !pause.is_zero() {
                     tokio::time::sleep(pause).await;
                 }
                 document(&content_type, body)
             }
-            Ok(Answer::Stale) => refuse(StatusCode::BAD_REQUEST, "this message was answered before, or is not of this session"),
+            Ok(Answer::Stale) => refuse(
+                StatusCode::BAD_REQUEST,
+                "this message was answered before, or is not of this session",
+            ),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a message could not be answered");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a message could not be answered"
+                );
                 busy()
             }
         }

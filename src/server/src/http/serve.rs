@@ -27,7 +27,10 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: 
     let permits = Arc::new(Semaphore::new(bounds.connections));
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(bounds.header_wait).max_buf_size(64 * 1024).half_close(false);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(bounds.header_wait)
+        .max_buf_size(64 * 1024)
+        .half_close(false);
     loop {
         // A place first, a connection second: who is not served yet waits in the backlog, not in our memory.
         let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { break };
