@@ -3,12 +3,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Settings in one set: a device must get them in a handful of messages.
-pub const SETTINGS: usize = 200;
+/// Settings in one set: a session carries no more in one job.
+pub const SETTINGS: usize = 96;
 pub const VARIANTS: usize = 32;
 /// Devices named in the document itself; more come as a file.
 pub const LISTED_DEVICES: usize = 10_000;
-pub const DEVICE_NAME_OCTETS: usize = 256;
+/// The longest device name that a row can be kept under.
+pub const DEVICE_NAME_OCTETS: usize = 128;
 pub const GROUP_OCTETS: usize = 64;
 pub const FILE_NAME_OCTETS: usize = 4_096;
 pub const PURPOSE_OCTETS: usize = 1_024;

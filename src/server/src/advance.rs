@@ -19,6 +19,10 @@ use campaign::{
 use session::{Facts, JobRef, News, Plan, Question, Reads, Setting, Step, Unfit};
 use std::{collections::BTreeMap, time::Duration};
 
+// What a campaign is accepted with, its sessions can carry and its rows can be kept under.
+const _: () = assert!(campaign::limits::SETTINGS <= Plan::MOST_SETTINGS);
+const _: () = assert!(campaign::limits::DEVICE_NAME_OCTETS <= DeviceId::LONGEST);
+
 /// One device's jobs, as its session may see them.
 #[derive(Debug)]
 pub(crate) struct Desk<'a> {
@@ -170,27 +174,13 @@ impl Settlement<'_> {
         let deadline = self.now.plus(self.config.session.answer_within);
         for end in &step.ends {
             // The milestones of a job that began and ended within one message come before its end.
-            self.milestones(turn, step, end.job, deadline);
+            milestones(turn, step, end.job, deadline);
             turn.end(end.job.seq, outcome(&end.outcome), detail(&end.outcome));
             row.ended.push((end.job.seq, outcome(&end.outcome)));
             row.keep(&end.read);
         }
         for news in &step.news {
             self.take(turn, row, news, deadline);
-        }
-    }
-
-    fn milestones(&self, turn: &mut Turn, step: &Step, job: JobRef, deadline: Instant) {
-        for news in &step.news {
-            match news {
-                News::Started(started) if *started == job => {
-                    turn.step(job.seq, |job| job.on_session_started(deadline))
-                }
-                News::WriteSent(written) if *written == job => {
-                    turn.step(job.seq, |job| job.on_write_sent(deadline))
-                }
-                _ => {}
-            }
         }
     }
 
@@ -222,7 +212,7 @@ impl Settlement<'_> {
                     .get(job.seq)
                     .and_then(|live| live.campaign.confirm().map(|confirm| confirm.wait));
                 // D12: the user's time, and a minute for the answer to come.
-                let deadline = self.now.plus(wait.unwrap_or_default() + Duration::from_secs(60));
+                let deadline = self.now.plus(wait.unwrap_or_default() + Duration::from_mins(1));
                 turn.step(job.seq, |job| job.on_phase(Phase::Ask, deadline));
             }
             News::WriteSent(job) => turn.step(job.seq, |job| job.on_write_sent(deadline)),
@@ -262,6 +252,20 @@ impl Settlement<'_> {
             jobs: row.ended.clone(),
         };
         turn.record(self.history.take().unwrap_or_default(), record, self.config.retention.history);
+    }
+}
+
+fn milestones(turn: &mut Turn, step: &Step, job: JobRef, deadline: Instant) {
+    for news in &step.news {
+        match news {
+            News::Started(started) if *started == job => {
+                turn.step(job.seq, |job| job.on_session_started(deadline));
+            }
+            News::WriteSent(written) if *written == job => {
+                turn.step(job.seq, |job| job.on_write_sent(deadline));
+            }
+            _ => {}
+        }
     }
 }
 

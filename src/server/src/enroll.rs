@@ -195,7 +195,13 @@ pub(crate) async fn enrol_names(
     names: &[String],
 ) -> Result<Tally, EnrolError> {
     let mut by_shard: BTreeMap<Shard, Vec<DeviceId>> = BTreeMap::new();
+    let mut sum = Tally::default();
     for name in names {
+        if name.len() > DeviceId::LONGEST {
+            // Both doors refuse such a name; no row could be kept under it.
+            sum.unknown += 1;
+            continue;
+        }
         // A number without a device keeps its name: the report then says what was asked for.
         let id = registry::resolve(engine.store(), &live.id.authority, name).await?;
         let id = id.unwrap_or_else(|| DeviceId::new(live.id.authority.clone(), name.clone()));
@@ -207,7 +213,6 @@ pub(crate) async fn enrol_names(
             batches.push(enrol_batch(engine, live, shard, batch.to_vec()));
         }
     }
-    let mut sum = Tally::default();
     for tally in try_join_all(batches).await? {
         sum.enrolled += tally.enrolled;
         sum.already += tally.already;

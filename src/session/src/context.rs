@@ -147,6 +147,11 @@ pub struct Plan {
     pub skip: Option<String>,
 }
 
+impl Plan {
+    /// The most settings of one job: what is stored of each must fit the session's row.
+    pub const MOST_SETTINGS: usize = 96;
+}
+
 /// Whether the writes of a job are sent as one `Atomic`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Atomic {

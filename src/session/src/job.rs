@@ -28,9 +28,6 @@ pub(crate) enum Lost {
 }
 
 impl Job {
-    /// The most settings of one job.
-    pub(crate) const MOST_SETTINGS: usize = 96;
-
     /// A job that begins.
     pub(crate) fn begin(plan: Plan) -> Self {
         Self { run: Run::new(&plan), plan, settings: Vec::new() }
@@ -66,7 +63,7 @@ impl Job {
     pub(crate) fn render(&mut self, facts: &Facts, work: &dyn Work) -> Result<(), Option<Outcome>> {
         self.settings =
             work.settings(self.run.job, facts, &self.run.kept_reads()).map_err(unfit_end)?;
-        if self.settings.len() > Self::MOST_SETTINGS {
+        if self.settings.len() > Plan::MOST_SETTINGS {
             let uri = self
                 .settings
                 .first()
