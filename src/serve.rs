@@ -2,7 +2,11 @@
 
 use anyhow::Context;
 use server::config::{Config, LogFormat, Telemetry};
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -44,7 +48,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 pub(crate) fn log(telemetry: &Telemetry) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&telemetry.log)
         .with_context(|| format!("`telemetry.log` = {:?}", telemetry.log))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     let installed = match telemetry.format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().try_init(),
