@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     let json = program.globals.json;
     let ended = match program.command {
         Command::Serve(args) => serve::run(&args),
-        Command::Demo(args) => demo::run(args, json),
+        Command::Demo(args) => demo::run(&args, json),
         Command::Operator(command) => cli::run(command, &program.globals, Program::command()),
     };
     ended.unwrap_or_else(|error| {

@@ -31,7 +31,7 @@ const SETTINGS: &str = r#"
     log = "warn"
 "#;
 /// How often progress is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(200);
 /// Lines of the registry handed over at once.
 const LINES: u64 = 1000;
 
@@ -51,7 +51,7 @@ pub(crate) struct Args {
     data: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: Args, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args, json: bool) -> anyhow::Result<ExitCode> {
     let text = match &args.campaign {
         Some(file) => std::fs::read_to_string(file)
             .with_context(|| format!("{} cannot be read", file.display()))?,
@@ -67,7 +67,7 @@ pub(crate) fn run(args: Args, json: bool) -> anyhow::Result<ExitCode> {
     let config = Config::read("the demo's settings", &store, &[])?;
     crate::serve::log(&config.telemetry)?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime could not start")?;
-    let figures = runtime.block_on(demonstrate(&args, &text, config, !json))?;
+    let figures = runtime.block_on(demonstrate(args, &text, config, !json))?;
     show::print(&figures, json)?;
     Ok(if figures.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -120,7 +120,7 @@ async fn demonstrate(
         {
             most_ended = Some((elapsed, view.progress.ended));
         }
-        if elapsed > Duration::from_secs(3600) {
+        if elapsed > Duration::from_hours(1) {
             bail!("the campaign did not end within an hour");
         }
     }

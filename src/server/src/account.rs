@@ -12,7 +12,7 @@ use wire::digest::{Nonce, SecretHash};
 
 /// Why an account cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum AccountError {
+pub(crate) enum AccountError {
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error("a sealed password is not text")]

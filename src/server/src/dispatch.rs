@@ -25,6 +25,9 @@ use wire::notification::{Notification, NotificationError, UiMode};
 
 /// Batches on their way at one time.
 const BATCHES: usize = 8;
+/// Devices in one batch: what one commit takes.
+#[expect(clippy::cast_possible_truncation, reason = "a commit takes a few dozen changes")]
+const BATCH: u32 = MOST_CHANGES as u32;
 /// How long to wait when every limit is used up for the moment.
 const BREATH: Duration = Duration::from_millis(2);
 /// How often a device is decided anew when others keep moving it.
@@ -59,7 +62,7 @@ impl Permits {
     }
 
     /// Uses permits that were found available. Nobody else takes from these limits in between.
-    fn take(&mut self, live: &LiveCampaign, route: &Route, now: Instant, n: u32) {
+    fn take(&mut self, live: &LiveCampaign, route: &Route, now: Instant, n: usize) {
         for limit in self
             .routes
             .get_mut(route.name())
@@ -147,7 +150,7 @@ async fn round(
                     return Ok(Round::Limited);
                 }
                 let now = engine.store.now().await?;
-                let most = permits.available(live, route, now).min(MOST_CHANGES as u32);
+                let most = permits.available(live, route, now).min(BATCH);
                 if most == 0 {
                     found = Round::Limited;
                     continue;
@@ -165,7 +168,7 @@ async fn round(
                 if claimed.is_empty() {
                     continue;
                 }
-                permits.take(live, route, now, claimed.len() as u32);
+                permits.take(live, route, now, claimed.len());
                 if found == Round::Idle {
                     found = Round::Busy;
                 }

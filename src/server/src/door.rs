@@ -120,10 +120,11 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
         let stored = session.and_then(|row| {
             SessionRow::from_octets(&row.bytes).ok().map(|session| (session, row.revision))
         });
-        match attempt.run(Device::from_octets(&device.bytes)?, device.revision, stored).await? {
-            Some(answer) => return Ok(answer),
-            None => tracing::debug!("a device was moved meanwhile; deciding anew"),
+        let device_row = Device::from_octets(&device.bytes)?;
+        if let Some(answer) = attempt.run(device_row, device.revision, stored).await? {
+            return Ok(answer);
         }
+        tracing::debug!("a device was moved meanwhile; deciding anew");
     }
     Err(DoorError::Contended)
 }

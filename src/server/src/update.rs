@@ -21,7 +21,7 @@ pub enum UpdateError {
 }
 
 /// Reads one row.
-pub async fn load<R: Stored>(
+pub(crate) async fn load<R: Stored>(
     store: &dyn Store,
     shard: Shard,
     key: &Key,
@@ -35,7 +35,7 @@ pub async fn load<R: Stored>(
 
 /// Changes one row by `decide`, which sees the row as it is (or none) and answers what it becomes, or `None` to leave
 /// it. Answers the row as it stands afterwards, and whether this call changed it.
-pub async fn update<R: Stored + Clone>(
+pub(crate) async fn update<R: Stored + Clone>(
     store: &dyn Store,
     shard: Shard,
     key: &Key,

@@ -32,7 +32,7 @@ pub(crate) const REFRESH: Duration = Duration::from_millis(200);
 /// Who could not look for so long stops claiming.
 const BLIND: Duration = Duration::from_secs(1);
 /// How long a directory entry may wait for its campaign's row before it is taken for an orphan.
-const ORPHAN: Duration = Duration::from_secs(60);
+const ORPHAN: Duration = Duration::from_mins(1);
 
 /// One campaign, ready to work with.
 #[derive(Debug)]

@@ -180,9 +180,7 @@ pub(super) fn shard_at(number: u16) -> Shard {
 pub(super) fn read_cursor(cursor: Option<&str>) -> Result<(u16, Option<Vec<u8>>), Error> {
     let Some(text) = cursor else { return Ok((0, None)) };
     let (shard, within) = match text.split_once('-') {
-        Some((shard, within)) => {
-            (shard, Some(hex::decode(within).map_err(|_: hex::FromHexError| Error::Cursor)?))
-        }
+        Some((shard, within)) => (shard, Some(hex::decode(within).ok().ok_or(Error::Cursor)?)),
         None => (text, None),
     };
     let shard = shard.parse().ok().filter(|shard| *shard < SHARDS).ok_or(Error::Cursor)?;

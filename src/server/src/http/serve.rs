@@ -13,17 +13,22 @@ use tower::ServiceExt;
 
 /// What one listener allows.
 #[derive(Debug, Clone)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Open connections; more wait in the kernel's backlog.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// From the first octet of a request to the end of its headers, and between two requests of a connection.
-    pub header_wait: Duration,
+    pub(crate) header_wait: Duration,
     /// How long open connections may take to finish at shutdown.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 /// Serves `router` on `listener` until `stop`, then lets open requests finish within the grace period.
-pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, stop: CancellationToken) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    stop: CancellationToken,
+) {
     let permits = Arc::new(Semaphore::new(bounds.connections));
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();

@@ -55,7 +55,8 @@ impl UdpRoute {
 pub(crate) fn address(text: &str, port: u16) -> Result<SocketAddr, UdpError> {
     text.parse()
         .or_else(|_| text.parse().map(|host| SocketAddr::new(host, port)))
-        .map_err(|_: std::net::AddrParseError| UdpError::NoAddress)
+        .ok()
+        .ok_or(UdpError::NoAddress)
 }
 
 #[cfg(test)]
