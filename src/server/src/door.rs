@@ -45,9 +45,25 @@ impl Load {
     /// Requests in work at which the door has as much to do as it can do well: more would only wait for the store.
     const FULL: usize = 96;
 
+    /// Counts one request in work until what is returned is dropped, also when the device leaves before its answer.
+    pub(crate) fn enter(&self) -> InFlight<'_> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(self)
+    }
+
     /// Whether nobody should be woken now.
     pub(crate) fn full(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) >= Self::FULL
+    }
+}
+
+/// A request in work.
+#[derive(Debug)]
+pub(crate) struct InFlight<'a>(&'a Load);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -117,9 +133,10 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
             values: rows.next().flatten(),
         };
         // A session row of another version is a session lost, not an error: the device starts anew.
-        let stored = session.and_then(|row| {
-            SessionRow::from_octets(&row.bytes).ok().map(|session| (session, row.revision))
-        });
+        let stored = StoredSession {
+            revision: session.as_ref().map(|row| row.revision),
+            row: session.and_then(|row| SessionRow::from_octets(&row.bytes).ok()),
+        };
         let device_row = Device::from_octets(&device.bytes)?;
         if let Some(answer) = attempt.run(device_row, device.revision, stored).await? {
             return Ok(answer);
@@ -236,6 +253,13 @@ struct Attempt<'a> {
     values: Option<Row>,
 }
 
+/// The session as it was found.
+struct StoredSession {
+    row: Option<SessionRow>,
+    /// Of whatever stands there, readable or not: only that may be overwritten.
+    revision: Option<u64>,
+}
+
 /// What is to be done about a message.
 enum Decision {
     /// It was answered before.
@@ -252,7 +276,7 @@ impl Attempt<'_> {
         &self,
         device: Device,
         revision: u64,
-        stored: Option<(SessionRow, u64)>,
+        stored: StoredSession,
     ) -> Result<Option<Answer>, DoorError> {
         let live = self.engine.live.snapshot();
         match self.decide(device, revision, stored, &live)? {
@@ -267,13 +291,13 @@ impl Attempt<'_> {
         &self,
         device: Device,
         revision: u64,
-        stored: Option<(SessionRow, u64)>,
+        stored: StoredSession,
         live: &Snapshot,
     ) -> Result<Decision, DoorError> {
         let (engine, request, message) = (self.engine, self.request, self.request.message);
         let current =
-            stored.as_ref().filter(|(row, _)| *row.session.id() == message.header.session_id);
-        let goes_on = match current.map(|(row, _)| row.session.place(message, &request.body_digest))
+            stored.row.as_ref().filter(|row| *row.session.id() == message.header.session_id);
+        let goes_on = match current.map(|row| row.session.place(message, &request.body_digest))
         {
             Some(Place::Repeat) => return Ok(Decision::Repeat),
             Some(Place::Stale) => return Ok(Decision::Answer(Answer::Stale)),
@@ -297,7 +321,7 @@ impl Attempt<'_> {
         let imported = turn.device.imported.clone().filter(|_| !goes_on);
         let candidates: Vec<Nonce> =
             issued.into_iter().chain(imported).chain(challenges.iter().cloned()).collect();
-        let token = current.filter(|_| goes_on).map_or_else(nonce::token, |(row, _)| row.token);
+        let token = current.filter(|_| goes_on).map_or_else(nonce::token, |row| row.token);
         let proven = goes_on && request.token.is_some_and(|given| given.ct_eq(&token).into());
         let proof = Proof {
             account: &account,
@@ -319,17 +343,14 @@ impl Attempt<'_> {
         };
         let context = proof.context(engine, request, &next_nonce, Some(&resp_uri), &desk);
 
-        let (step, row) = match stored {
-            Some((row, session_revision)) if goes_on => {
-                turn.guard_session(Some(session_revision));
-                (row.session.clone().receive(message, &context), row)
-            }
-            stored => match session::open(message, &context) {
+        turn.guard_session(stored.revision);
+        let (step, row) = match stored.row {
+            Some(row) if goes_on => (row.session.clone().receive(message, &context), row),
+            _ => match session::open(message, &context) {
                 Opening::Refused { reply } => {
                     return refused(engine, request, &reply).map(Decision::Answer);
                 }
                 Opening::Opened(step) => {
-                    turn.guard_session(stored.map(|(_, revision)| revision));
                     let row = SessionRow::new(step.session.clone(), token, self.now);
                     (step, row)
                 }

@@ -8,7 +8,7 @@ use crate::{
 };
 use axum::{
     Router,
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody},
     extract::{ConnectInfo, Path, State},
     http::{HeaderMap, HeaderValue, Response, StatusCode, header},
     routing::post,
@@ -17,7 +17,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use sha2::{Digest, Sha256};
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::sync::Semaphore;
@@ -110,33 +110,41 @@ impl Door {
         };
         // Held, not refused: one field client repeats at once after a 503, another gives the session up (D13).
         let hold = self.engine.config.http.devices.hold;
-        let Ok(Ok(_place)) = tokio::time::timeout(hold, self.places.acquire()).await else {
+        let Ok(Ok(place)) = tokio::time::timeout(hold, self.places.acquire()).await else {
             return busy();
         };
-        let load = &self.engine.load.in_flight;
-        load.fetch_add(1, Ordering::Relaxed);
-        let answer = self.answer(peer, authority, media, token, &body).await;
-        load.fetch_sub(1, Ordering::Relaxed);
+        let in_flight = self.engine.load.enter();
+        let (answer, pause) = self.answer(peer, authority, media, token, &body).await;
+        drop((in_flight, place));
+        // Who guesses waits on a connection of its own, not in a place that others need.
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         answer
     }
 
     /// The whole body, within its bounds of size and time.
     async fn body(&self, body: Body) -> Result<Bytes, Response<Body>> {
         let devices = &self.engine.config.http.devices;
+        let too_large = || {
+            refuse(StatusCode::PAYLOAD_TOO_LARGE, "the message is larger than this server takes")
+        };
+        // What says so itself is not even begun.
+        if body.size_hint().lower() > devices.max_body as u64 {
+            return Err(too_large());
+        }
         let collected =
             tokio::time::timeout(devices.body_wait, Limited::new(body, devices.max_body).collect())
                 .await;
         match collected {
             Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(refuse(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "the message is larger than this server takes",
-            )),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
             Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the body did not come whole")),
             Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
         }
     }
 
+    /// The answer, and how long it is to be held back.
     async fn answer(
         &self,
         peer: SocketAddr,
@@ -144,12 +152,12 @@ impl Door {
         media: MediaType,
         token: Option<[u8; 16]>,
         body: &Bytes,
-    ) -> Response<Body> {
+    ) -> (Response<Body>, Duration) {
         let message = match media.encoding.read(body, &self.limits) {
             Ok(message) => message,
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a body is no message");
-                return refuse(StatusCode::BAD_REQUEST, &error.to_string());
+                return at_once(refuse(StatusCode::BAD_REQUEST, &error.to_string()));
             }
         };
         let source = &message.header.source.loc_uri;
@@ -157,7 +165,8 @@ impl Door {
             || source.len() > crate::rows::DeviceId::LONGEST
             || source.contains('\0')
         {
-            return refuse(StatusCode::BAD_REQUEST, "Source/LocURI of the header names no device");
+            let why = "Source/LocURI of the header names no device";
+            return at_once(refuse(StatusCode::BAD_REQUEST, why));
         }
         let request = Request {
             authority,
@@ -173,26 +182,23 @@ impl Door {
                 if proved {
                     self.brake().proved(device_hash(authority, source));
                 }
-                document(&content_type, body)
+                at_once(document(&content_type, body))
             }
             Ok(Answer::Refused { content_type, body, tried }) => {
                 let pause =
                     if tried { self.failed(authority, source).await } else { Duration::ZERO };
-                if !pause.is_zero() {
-                    tokio::time::sleep(pause).await;
-                }
-                document(&content_type, body)
+                (document(&content_type, body), pause)
             }
-            Ok(Answer::Stale) => refuse(
+            Ok(Answer::Stale) => at_once(refuse(
                 StatusCode::BAD_REQUEST,
                 "this message was answered before, or is not of this session",
-            ),
+            )),
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "a message could not be answered"
                 );
-                busy()
+                at_once(busy())
             }
         }
     }
@@ -214,6 +220,10 @@ fn device_hash(authority: &Authority, source: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&authority.name, source).hash(&mut hasher);
     hasher.finish()
+}
+
+fn at_once(answer: Response<Body>) -> (Response<Body>, Duration) {
+    (answer, Duration::ZERO)
 }
 
 fn document(content_type: &str, body: Vec<u8>) -> Response<Body> {
