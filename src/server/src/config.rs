@@ -158,7 +158,7 @@ pub struct DevicesDoor {
     /// From the first octet of a request to the end of its headers, and between two requests of a connection.
     #[serde(deserialize_with = "duration")]
     pub header_wait: Duration,
-    /// From the end of the headers to the end of the body.
+    /// From the end of the headers to the end of the body; and how long a device may leave its answer untaken.
     #[serde(deserialize_with = "duration")]
     pub body_wait: Duration,
     /// Open connections; more wait in the backlog.
@@ -181,7 +181,7 @@ pub struct AdminDoor {
     pub listen: SocketAddr,
     #[serde(deserialize_with = "duration")]
     pub header_wait: Duration,
-    /// From the end of the headers to the answer.
+    /// From the end of the headers to the answer; and how long a caller may leave it untaken.
     #[serde(deserialize_with = "duration")]
     pub timeout: Duration,
     pub max_connections: usize,

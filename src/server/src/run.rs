@@ -68,6 +68,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     let bounds = Bounds {
         connections: door.max_connections,
         header_wait: door.header_wait,
+        take_wait: door.body_wait,
         grace: door.grace,
     };
     tasks.spawn(serve(devices, http::dm::router(Arc::clone(&engine)), bounds, engine.stop.clone()));
@@ -75,6 +76,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     let bounds = Bounds {
         connections: door.max_connections,
         header_wait: door.header_wait,
+        take_wait: door.timeout,
         grace: door.grace,
     };
     tasks.spawn(serve(

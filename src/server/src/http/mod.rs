@@ -3,4 +3,5 @@
 pub(crate) mod admin;
 mod brake;
 pub(crate) mod dm;
+mod patience;
 pub(crate) mod serve;

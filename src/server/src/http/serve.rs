@@ -1,5 +1,6 @@
 //! Serving HTTP with an end to everything: connections, headers, idle time, shutdown.
 
+use super::patience::Patient;
 use axum::{Router, extract::ConnectInfo};
 use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
@@ -18,6 +19,8 @@ pub(crate) struct Bounds {
     pub(crate) connections: usize,
     /// From the first octet of a request to the end of its headers, and between two requests of a connection.
     pub(crate) header_wait: Duration,
+    /// How long a peer may leave what it is sent untaken.
+    pub(crate) take_wait: Duration,
     /// How long open connections may take to finish at shutdown.
     pub(crate) grace: Duration,
 }
@@ -61,7 +64,9 @@ pub(crate) async fn serve(
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
             router.clone().oneshot(request)
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let connection = graceful.watch(
+            http.serve_connection(TokioIo::new(Patient::new(stream, bounds.take_wait)), service),
+        );
         tokio::spawn(async move {
             let _permit = permit;
             if let Err(error) = connection.await {
