@@ -30,16 +30,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     }
 }
 
-/// Why a shard's deadlines could not be looked at.
-#[derive(Debug, thiserror::Error)]
-enum LookError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Row(#[from] crate::rows::RowError),
-}
-
-async fn look(engine: &Engine, shard: Shard) -> Result<(), LookError> {
+async fn look(engine: &Engine, shard: Shard) -> Result<(), StoreError> {
     loop {
         let claimed = engine
             .store
@@ -64,10 +55,22 @@ async fn look(engine: &Engine, shard: Shard) -> Result<(), LookError> {
                 );
                 continue;
             };
-            let mut turn = Turn::new(id, Device::from_octets(&row.bytes)?, row.revision, now);
+            let device = match Device::from_octets(&row.bytes) {
+                Ok(device) => device,
+                Err(error) => {
+                    // One row must not hold up its shard; it comes back after its lease.
+                    tracing::warn!(device = ?id, error = &error as &dyn std::error::Error, "a device cannot be read");
+                    continue;
+                }
+            };
+            let mut turn = Turn::new(id, device, row.revision, now);
             turn.claimed(turn::deadlines());
             turn.stop(&live);
             turn.pass_deadlines(&live);
+            if !turn.moved() && turn.overdue() {
+                // Its campaign is not to be had at the moment. Put back now it would be claimed again at once, for ever.
+                continue;
+            }
             changes.push(turn.into_change());
         }
         let verdicts = engine.store.commit(shard, changes).await?;

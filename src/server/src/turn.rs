@@ -132,6 +132,16 @@ impl Turn {
         self.device != self.before
     }
 
+    /// Whether a deadline of the device has passed and nothing came of it.
+    pub(crate) fn overdue(&self) -> bool {
+        let now = self.now;
+        self.device
+            .jobs
+            .iter()
+            .filter_map(|active| active.job.deadline())
+            .any(|deadline| deadline <= now)
+    }
+
     /// Something to report about the device itself.
     pub(crate) fn fault(&mut self, kind: &str, detail: String) {
         let event =
