@@ -265,8 +265,11 @@ impl SimDevice {
     pub(crate) fn finish(mut self, end: End, reason: Reason) -> Finished {
         // A message without an answer may have made the server take another nonce into use.
         self.account.client_unsure = match end {
-            End::Complete => false,
-            End::Aborted | End::Died => !self.proven,
+            // What proved every message of this session proves no other one (D5), so the server will ask anew.
+            End::Complete => self.session.client == ClientProof::EveryMessage,
+            End::Aborted | End::Died => {
+                !self.proven || self.session.client == ClientProof::EveryMessage
+            }
             End::Refused | End::ServerRefused | End::Broken | End::GaveUp => true,
         };
         if matches!(reason, Reason::Notified { .. }) {

@@ -216,6 +216,7 @@ async fn notify(
         .filter_map(|claimed| DeviceId::from_root(&claimed.member))
         .map(|id| (id, false))
         .collect();
+    let _closed = engine.gate.close(shard).await;
     for _ in 0..TRIES {
         let keys: Vec<_> = ids.iter().map(|(id, _)| id.key(Table::Device)).collect();
         let rows = engine.store.read(shard, &keys).await?;

@@ -21,7 +21,12 @@ use std::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 use subtle::ConstantTimeEq;
-use wire::{MediaType, digest::Nonce, message::Message};
+use wire::{
+    MediaType,
+    alert::AlertCode,
+    digest::Nonce,
+    message::{Command, Message},
+};
 
 /// How often a message is decided anew when others keep moving its device.
 const TRIES: usize = 8;
@@ -116,6 +121,7 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
     let shard = Shard::of(&id.root());
     let keys =
         [Table::Device, Table::Session, Table::History, Table::Values].map(|table| id.key(table));
+    engine.gate.pass(shard).await;
     for _ in 0..TRIES {
         let rows = engine.store.read(shard, &keys).await?;
         engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
@@ -202,6 +208,15 @@ impl session::Work for Nothing {
     ) -> Result<Vec<session::Setting>, session::Unfit> {
         Err(session::Unfit::Gone)
     }
+}
+
+/// Whether this is package 1 with credentials: the only message that opens a session.
+fn begins(message: &Message) -> bool {
+    let opens = |command: &Command| {
+        matches!(command, Command::Alert(alert)
+            if matches!(alert.code, Some(AlertCode::ServerInitiated | AlertCode::ClientInitiated)))
+    };
+    message.header.cred.is_some() && message.commands.iter().any(opens)
 }
 
 /// What a device may prove itself with, and whether its request did already.
@@ -297,9 +312,11 @@ impl Attempt<'_> {
         let (engine, request, message) = (self.engine, self.request, self.request.message);
         let current =
             stored.row.as_ref().filter(|row| *row.session.id() == message.header.session_id);
-        let goes_on = match current.map(|row| row.session.place(message, &request.body_digest))
-        {
+        let goes_on = match current.map(|row| row.session.place(message, &request.body_digest)) {
             Some(Place::Repeat) => return Ok(Decision::Repeat),
+            // Package 1 with credentials begins a session whatever its number is: a device that uses its session id
+            // again has been challenged meanwhile, and nothing was stored of that.
+            Some(Place::Next { .. } | Place::Stale) if begins(message) => false,
             Some(Place::Stale) => return Ok(Decision::Answer(Answer::Stale)),
             Some(Place::Next { .. } | Place::AgainAfterRefusal) => true,
             Some(Place::Restart) | None => false,
@@ -308,42 +325,33 @@ impl Attempt<'_> {
         turn.stop(live);
 
         let account = account::account(&engine.vault, self.id, &turn.device)?;
-        let challenges = nonce::challenges(
-            &engine.vault,
-            self.id,
-            &message.header.session_id,
-            turn.device.auth_count,
-            self.now,
-        );
+        let token = current.filter(|_| goes_on).map_or_else(nonce::token, |row| row.token);
+        let proven = goes_on && request.token.is_some_and(|given| given.ct_eq(&token).into());
+        let next_nonce = nonce::fresh();
+        // A message that is proven and brings no credentials is neither tried nor challenged.
+        let challenges = (!proven || message.header.cred.is_some()).then(|| {
+            let session = &message.header.session_id;
+            nonce::challenges(&engine.vault, self.id, session, turn.device.auth_count, self.now)
+        });
         // Within its session a device may use the nonce it was just given in message after message; a new session takes
         // one that was never used (D5).
         let issued = turn.device.issued.clone().filter(|_| goes_on || !turn.device.issued_used);
         let imported = turn.device.imported.clone().filter(|_| !goes_on);
         let candidates: Vec<Nonce> =
-            issued.into_iter().chain(imported).chain(challenges.iter().cloned()).collect();
-        let token = current.filter(|_| goes_on).map_or_else(nonce::token, |row| row.token);
-        let proven = goes_on && request.token.is_some_and(|given| given.ct_eq(&token).into());
-        let proof = Proof {
-            account: &account,
-            candidates: &candidates,
-            challenge: first(&challenges),
-            proven,
-        };
-        let next_nonce = nonce::fresh();
+            issued.into_iter().chain(imported).chain(challenges.iter().flatten().cloned()).collect();
+        let challenge = challenges.as_ref().map_or(&next_nonce, first);
+        let proof = Proof { account: &account, candidates: &candidates, challenge, proven };
         let resp_uri = format!("{}/{}", request.authority.url, hex::encode(token));
         // Work sees the device as it was before this message: what the message teaches comes with its facts.
-        let device = turn.device.clone();
         let desk = Desk {
             live,
             id: self.id,
-            device: &device,
+            device: &turn.device,
             scope: &request.authority.scope,
             confidential: request.confidential,
-            settings: self.settings(&device, live)?,
+            settings: self.settings(&turn.device, live)?,
         };
         let context = proof.context(engine, request, &next_nonce, Some(&resp_uri), &desk);
-
-        turn.guard_session(stored.revision);
         let (step, row) = match stored.row {
             Some(row) if goes_on => (row.session.clone().receive(message, &context), row),
             _ => match session::open(message, &context) {
@@ -359,6 +367,7 @@ impl Attempt<'_> {
         if step.news.contains(&News::Refused) {
             return refused(engine, request, &step.reply).map(Decision::Answer);
         }
+        turn.guard_session(stored.revision);
         if goes_on && message.header.cred.is_some() {
             turn.device.issued_used = true;
         }

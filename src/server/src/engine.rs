@@ -1,7 +1,7 @@
 //! The engine: the parts that every role shares, built once from the configuration.
 
 use crate::{
-    campaigns::live::Live, config::Config, door::Load, notify::Routes, security::vault::Vault,
+    campaigns::live::Live, config::Config, door::Load, gate::Gate, notify::Routes, security::vault::Vault,
     store::Store, update::UpdateError,
 };
 use std::sync::Arc;
@@ -17,6 +17,7 @@ pub struct Engine {
     pub(crate) live: Live,
     pub(crate) routes: Routes,
     pub(crate) load: Load,
+    pub(crate) gate: Gate,
     /// Rung when there may be devices to enrol.
     pub(crate) enrol: Notify,
     /// Rung when there may be jobs to dispatch.

@@ -22,6 +22,7 @@ mod deadlines;
 mod dispatch;
 mod door;
 mod enroll;
+mod gate;
 mod notify;
 mod run;
 mod trim;

@@ -7,6 +7,7 @@ use crate::{
     door::Load,
     engine::Engine,
     enroll,
+    gate::Gate,
     http::{
         self,
         serve::{Bounds, serve},
@@ -50,6 +51,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         live: Live::default(),
         routes,
         load: Load::default(),
+        gate: Gate::new(),
         enrol: Notify::new(),
         dispatch: Notify::new(),
         stop: CancellationToken::new(),

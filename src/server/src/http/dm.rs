@@ -1,5 +1,8 @@
 //! The devices' door over HTTP: what is no SyncML message gets a status code, everything else gets an answer.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     config::Authority,
     door::{self, Answer, Request},
