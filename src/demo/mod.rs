@@ -27,6 +27,10 @@ const SETTINGS: &str = r#"
     retry_base = "1s"
     retry_cap = "4s"
     poll = "20ms"
+    [[route]]
+    kind = "udp"
+    name = "udp"
+    per_second = 20000
     [telemetry]
     log = "warn"
 "#;
