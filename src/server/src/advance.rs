@@ -175,8 +175,15 @@ impl Settlement<'_> {
         for end in &step.ends {
             // The milestones of a job that began and ended within one message come before its end.
             milestones(turn, step, end.job, deadline);
-            turn.end(end.job.seq, outcome(&end.outcome), detail(&end.outcome));
-            row.ended.push((end.job.seq, outcome(&end.outcome)));
+            let written =
+                turn.device.job(end.job.seq).is_some_and(|active| active.job.so_far().written);
+            let outcome = match outcome(&end.outcome) {
+                // As wanted, because an earlier session wrote it and was lost before the proof.
+                Outcome::Unchanged if written => Outcome::Applied,
+                outcome => outcome,
+            };
+            turn.end(end.job.seq, outcome, detail(&end.outcome));
+            row.ended.push((end.job.seq, outcome));
             row.keep(&end.read);
         }
         for news in &step.news {
@@ -216,7 +223,8 @@ impl Settlement<'_> {
                 turn.step(job.seq, |job| job.on_phase(Phase::Ask, deadline));
             }
             News::WriteSent(job) => turn.step(job.seq, |job| job.on_write_sent(deadline)),
-            News::Proving(job) => turn.step(job.seq, |job| job.on_proving(deadline)),
+            // A device that falls silent before its proof is read again, as one that falls silent after a write is.
+            News::Proving(job) => turn.step(job.seq, |job| job.on_phase(Phase::Prove, deadline)),
             News::Event(event) => turn.fault(
                 event.kind.as_deref().unwrap_or("event"),
                 event.data.clone().unwrap_or_default(),
