@@ -1,1 +1,22 @@
-//! Stories: tests of the whole, one file a story.
+//! Stories: tests of the whole, one file a story. The server, real sockets, simulated devices, an operator at the admin door.
+//!
+//! | module | about |
+//! | --- | --- |
+//! | `world` | a server and a fleet in this process |
+//! | `operator` | the admin API, as an operator's program uses it |
+//! | `process` | the real program, to be killed |
+//!
+//! The others are the stories, in the order in which a reader may want them.
+
+// `cfg(test)` tells clippy that these are tests throughout, helpers too.
+#[cfg(test)]
+mod operator;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod world;
+
+#[cfg(test)]
+mod killed;
+#[cfg(test)]
+mod normal_flow;

@@ -1,0 +1,203 @@
+//! The admin API as an operator's program uses it: over HTTP, with nothing known but the address.
+
+use api::{
+    CampaignView, DeviceView, EnrolReport, ImportReport, ProblemDocument, ResultLine, ResultPage,
+};
+use reqwest::{Client, Response, header::CONTENT_TYPE};
+use std::{collections::BTreeMap, time::Duration};
+
+/// The longest time that anything here is waited for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a state that is waited for is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Somebody at the admin door.
+#[derive(Debug, Clone)]
+pub(crate) struct Operator {
+    base: String,
+    client: Client,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The server says why.
+    Problem(Box<ProblemDocument>),
+    /// Nobody answered, or not to the end.
+    Unanswered,
+}
+
+/// A campaign that has ended: what the server counted, and what it reports of each device.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) view: CampaignView,
+    /// By the name of the device.
+    pub(crate) results: BTreeMap<String, ResultLine>,
+}
+
+impl Operator {
+    pub(crate) fn at(base: impl Into<String>) -> Self {
+        let client = Client::builder().timeout(Duration::from_secs(20)).build().unwrap();
+        Self { base: base.into(), client }
+    }
+
+    /// Submits a campaign, as YAML.
+    pub(crate) async fn submit(&self, document: &str) -> Result<CampaignView, Refusal> {
+        self.post("/v1/campaigns", "application/yaml", document.to_owned()).await
+    }
+
+    pub(crate) async fn view(&self, authority: &str, id: &str) -> Result<CampaignView, Refusal> {
+        self.get(&format!("/v1/campaigns/{authority}/{id}")).await
+    }
+
+    /// `pause`, `resume` or `abort`.
+    pub(crate) async fn control(
+        &self,
+        authority: &str,
+        id: &str,
+        verb: &str,
+    ) -> Result<CampaignView, Refusal> {
+        let body = r#"{"why":"the story says so"}"#.to_owned();
+        self.post(&format!("/v1/campaigns/{authority}/{id}/{verb}"), "application/json", body).await
+    }
+
+    /// One part of the devices of `devices.file`.
+    pub(crate) async fn enrol(
+        &self,
+        authority: &str,
+        id: &str,
+        part: (u32, u32),
+        names: &[String],
+    ) -> Result<EnrolReport, Refusal> {
+        let path =
+            format!("/v1/campaigns/{authority}/{id}/devices?part={}&parts={}", part.0, part.1);
+        self.post(&path, "application/json", serde_json::to_string(names).unwrap()).await
+    }
+
+    /// Devices as CSV, header included.
+    pub(crate) async fn import(&self, lines: String) -> Result<ImportReport, Refusal> {
+        self.post("/v1/devices/import", "text/csv", lines).await
+    }
+
+    pub(crate) async fn device(&self, authority: &str, name: &str) -> Result<DeviceView, Refusal> {
+        self.get(&format!("/v1/devices/{authority}/{name}")).await
+    }
+
+    /// All results of a campaign, page by page.
+    pub(crate) async fn results(
+        &self,
+        authority: &str,
+        id: &str,
+    ) -> Result<Vec<ResultLine>, Refusal> {
+        let mut all = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let path = format!("/v1/campaigns/{authority}/{id}/results?limit=100{cursor}");
+            let page: ResultPage = self.get(&path).await?;
+            all.extend(page.results);
+            match page.next {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// Looks at a campaign until it is as wanted.
+    pub(crate) async fn until(
+        &self,
+        authority: &str,
+        id: &str,
+        wanted: &str,
+        is: impl Fn(&CampaignView) -> bool,
+    ) -> CampaignView {
+        let mut last = None;
+        let waiting = async {
+            loop {
+                if let Ok(view) = self.view(authority, id).await {
+                    if is(&view) {
+                        return view;
+                    }
+                    last = Some(view);
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(view) => view,
+            Err(_elapsed) => panic!("{id} is not {wanted} after {PATIENCE:?}: {last:#?}"),
+        }
+    }
+
+    /// Waits for the end of a campaign. Whatever the story: every job has exactly one outcome, and the counters are the
+    /// results counted one by one.
+    pub(crate) async fn end_of(&self, authority: &str, id: &str) -> Ending {
+        let view = self.until(authority, id, "ended", |view| view.state == "ended").await;
+        let lines = self.results(authority, id).await.unwrap();
+        let mut counted: BTreeMap<String, u64> = BTreeMap::new();
+        let mut results = BTreeMap::new();
+        for line in lines {
+            *counted.entry(line.outcome.clone()).or_default() += 1;
+            if let Some(first) = results.insert(line.device.clone(), line) {
+                panic!("{} has two outcomes", first.device);
+            }
+        }
+        assert_eq!(view.progress.outcomes, counted, "the counters of {id} are its results");
+        assert_eq!(view.progress.enrolled, view.progress.ended, "{view:#?}");
+        assert_eq!(view.progress.enrolled, results.len() as u64, "{view:#?}");
+        Ending { view, results }
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Refusal> {
+        read(self.client.get(format!("{}{path}", self.base)).send().await).await
+    }
+
+    async fn post<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        kind: &str,
+        body: String,
+    ) -> Result<T, Refusal> {
+        read(
+            self.client
+                .post(format!("{}{path}", self.base))
+                .header(CONTENT_TYPE, kind)
+                .body(body)
+                .send()
+                .await,
+        )
+        .await
+    }
+}
+
+async fn read<T: serde::de::DeserializeOwned>(
+    answer: reqwest::Result<Response>,
+) -> Result<T, Refusal> {
+    let answer = answer.map_err(|_unanswered| Refusal::Unanswered)?;
+    let refused = !answer.status().is_success();
+    let body = answer.text().await.map_err(|_cut_off| Refusal::Unanswered)?;
+    if refused {
+        return Err(Refusal::Problem(Box::new(serde_json::from_str(&body).unwrap())));
+    }
+    Ok(serde_json::from_str(&body).unwrap())
+}
+
+impl Refusal {
+    /// The problem document; a story that expects one cannot go on without.
+    pub(crate) fn problem(self) -> ProblemDocument {
+        match self {
+            Self::Problem(problem) => *problem,
+            Self::Unanswered => panic!("nobody answered"),
+        }
+    }
+}
+
+impl Ending {
+    /// How many devices ended so.
+    pub(crate) fn count(&self, outcome: &str) -> u64 {
+        self.view.progress.outcomes.get(outcome).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn of(&self, device: &str) -> &ResultLine {
+        self.results.get(device).unwrap_or_else(|| panic!("{device} has no result"))
+    }
+}
