@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use fjall::{OwnedWriteBatch, PersistMode, UserKey, UserValue};
 
-use crate::store::change::{Change, Guard, NEVER, QueueOp, Table, milliseconds};
+use crate::store::change::{Add, Change, Guard, NEVER, QueueOp, Table, milliseconds};
 use crate::store::{QueueName, Shard, StoreError, Verdict};
 
+use super::counters::Counters;
 use super::failed;
 use super::layout::{self, Space, Spaces, State, Stored};
 use super::queues::{Move, Moves};
@@ -19,7 +20,7 @@ pub(super) struct Prepared {
     guards: Vec<(Space, UserKey, Wanted)>,
     deletes: Vec<(Space, UserKey)>,
     puts: Vec<Putting>,
-    adds: Vec<(UserKey, i64)>,
+    adds: Vec<Add>,
     moves: Vec<Moving>,
     events: Vec<UserValue>,
 }
@@ -72,11 +73,7 @@ impl Prepared {
                     keep: put.keep,
                 })
                 .collect(),
-            adds: change
-                .adds
-                .iter()
-                .map(|add| (layout::counter_key(shard, add.set, &add.field), add.by))
-                .collect(),
+            adds: change.adds,
             moves: change.queue.into_iter().map(Moving::from).collect(),
             events: change.events.into_iter().map(UserValue::from).collect(),
         }
@@ -92,6 +89,9 @@ impl From<QueueOp> for Moving {
     }
 }
 
+/// A counter: its shard, its set, its name.
+type Counter = (Shard, u64, String);
+
 /// The writes of a group so far.
 pub(super) struct Group<'a> {
     spaces: &'a Spaces,
@@ -100,18 +100,28 @@ pub(super) struct Group<'a> {
     /// What the batch will hold: each key once, for fjall gives all of a batch the same place in time.
     written: HashMap<(Space, UserKey), Option<UserValue>>,
     moves: HashMap<Shard, Moves>,
+    counters: &'a Counters,
+    /// The sums that this group leaves behind.
+    sums: HashMap<Counter, i64>,
     /// Whether the clock is worth a write of its own.
     keeps_clock: bool,
 }
 
 impl<'a> Group<'a> {
-    pub(super) fn new(spaces: &'a Spaces, now: u64, sequence: u64) -> Self {
+    pub(super) fn new(
+        spaces: &'a Spaces,
+        counters: &'a Counters,
+        now: u64,
+        sequence: u64,
+    ) -> Self {
         Self {
             spaces,
             now,
             sequence,
             written: HashMap::new(),
             moves: HashMap::new(),
+            counters,
+            sums: HashMap::new(),
             keeps_clock: false,
         }
     }
@@ -129,8 +139,8 @@ impl<'a> Group<'a> {
         for put in change.puts {
             self.put(put);
         }
-        for (key, by) in change.adds {
-            self.add(key, by)?;
+        for add in change.adds {
+            self.add(change.shard, add)?;
         }
         for moving in change.moves {
             self.move_member(change.shard, moving)?;
@@ -166,7 +176,7 @@ impl<'a> Group<'a> {
 
     /// Whether there is nothing to write: all changes were refused or said nothing.
     pub(super) fn is_empty(&self) -> bool {
-        self.written.is_empty() && !self.keeps_clock
+        self.written.is_empty() && self.sums.is_empty() && !self.keeps_clock
     }
 
     /// The last revision or event id given.
@@ -190,9 +200,17 @@ impl<'a> Group<'a> {
                 None => batch.remove(self.spaces.of(space), key),
             }
         }
+        for ((shard, set, field), sum) in &self.sums {
+            let key = layout::counter_key(*shard, *set, field);
+            batch.insert(self.spaces.of(Space::Counter), key, sum.to_be_bytes());
+        }
         let state = State { sequence: self.sequence, clock: self.now };
         batch.insert(self.spaces.of(Space::State), State::KEY, state.write());
-        batch.commit()
+        batch.commit()?;
+        for ((shard, set, field), sum) in self.sums {
+            self.counters.put(shard, set, &field, sum);
+        }
+        Ok(())
     }
 
     fn holds(&self, space: Space, key: &UserKey, wanted: &Wanted) -> Result<bool, StoreError> {
@@ -217,11 +235,25 @@ impl<'a> Group<'a> {
         self.written.insert((Space::Rows(put.table), put.key), Some(value));
     }
 
-    fn add(&mut self, key: UserKey, by: i64) -> Result<(), StoreError> {
-        let sum = self.get(Space::Counter, &key)?.map_or(Ok(0), |value| layout::sum(&value))?;
-        let value = UserValue::from(sum.saturating_add(by).to_be_bytes());
-        self.written.insert((Space::Counter, key), Some(value));
+    fn add(&mut self, shard: Shard, add: Add) -> Result<(), StoreError> {
+        let Add { set, field, by } = add;
+        let counter = (shard, set, field);
+        let sum = match self.sums.get(&counter) {
+            Some(sum) => *sum,
+            None => self.sum(&counter)?,
+        };
+        self.sums.insert(counter, sum.saturating_add(by));
         Ok(())
+    }
+
+    /// A sum as it was before this group.
+    fn sum(&self, (shard, set, field): &Counter) -> Result<i64, StoreError> {
+        if let Some(sum) = self.counters.sum(*shard, *set, field) {
+            return Ok(sum);
+        }
+        let key = layout::counter_key(*shard, *set, field);
+        let stored = self.spaces.of(Space::Counter).get(key).map_err(failed("read"))?;
+        stored.map_or(Ok(0), |value| layout::sum(&value))
     }
 
     fn move_member(&mut self, shard: Shard, moving: Moving) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 //! a reader sees is on disk: fjall shows a batch only after its sync.
 
 mod clock;
+mod counters;
 mod filter;
 mod group;
 mod inbox;
@@ -35,6 +36,7 @@ use super::{
     Shard, Store, StoreError, Table, Verdict, count,
 };
 use clock::Clock;
+use counters::Counters;
 use group::Prepared;
 use inbox::{Inbox, Work};
 use layout::{Space, Spaces, State, Stored};
@@ -84,6 +86,7 @@ struct Inner {
     clock: Clock,
     inbox: Inbox,
     queues: Queues,
+    counters: Counters,
     /// For each shard the last event known to be trimmed: a walk over the log need not start before.
     trimmed: Vec<AtomicU64>,
     failure: SetOnce<String>,
@@ -102,6 +105,7 @@ impl Embedded {
             clock: Clock::start(latest),
             inbox: Inbox::new(),
             queues: Queues::new(),
+            counters: Counters::default(),
             trimmed: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
             failure: SetOnce::new(),
         });
@@ -274,16 +278,20 @@ impl Store for Embedded {
 
     async fn counters(&self, shard: Shard, set: u64) -> Result<Vec<(String, i64)>, StoreError> {
         count(&self.counted.counters);
-        let prefix = layout::counter_key(shard, set, "");
-        let snapshot = self.inner.snapshot()?;
-        let pairs =
-            self.inner.walk(&snapshot, Space::Counter, Bound::Included(prefix.to_vec()), &prefix);
-        pairs
-            .map(|pair| {
-                let (key, value) = pair?;
-                Ok((layout::counter_field(&key)?, layout::sum(&value)?))
-            })
-            .collect()
+        if self.inner.is_poisoned() {
+            return Err(self.inner.poisoned());
+        }
+        self.inner.counters.all(shard, set, || {
+            let prefix = layout::counter_key(shard, set, "");
+            let from = Bound::Included(prefix.to_vec());
+            let pairs = self.inner.walk(&self.inner.snapshot()?, Space::Counter, from, &prefix);
+            pairs
+                .map(|pair| {
+                    let (key, value) = pair?;
+                    Ok((layout::counter_field(&key)?, layout::sum(&value)?))
+                })
+                .collect()
+        })
     }
 
     async fn events(

@@ -42,7 +42,7 @@ fn write(
         return Err(inner.poisoned());
     }
     let now = inner.clock.now();
-    let mut group = Group::new(&inner.spaces, now, *sequence);
+    let mut group = Group::new(&inner.spaces, &inner.counters, now, *sequence);
     let mut verdicts = Vec::with_capacity(works.len());
     for work in works {
         verdicts.push(match work {
