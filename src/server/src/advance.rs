@@ -10,7 +10,7 @@ use crate::{
     turn::Turn,
 };
 use campaign::{
-    document,
+    RenderError, document,
     job::{Job, Outcome, Phase},
     scope::Scope,
     target::Fields,
@@ -86,9 +86,13 @@ impl Desk<'_> {
         fields: &Fields,
         read: &Reads,
     ) -> Result<Setting, Unfit> {
-        let rendered = setting
-            .render(fields, read)
-            .map_err(|error| Unfit::NotApplicable(error.to_string()))?;
+        let rendered = setting.render(fields, read).map_err(|error| match error {
+            // Nobody can say that what is no address lies within the scope.
+            RenderError::Address { .. } => {
+                Unfit::Refused { uri: String::new(), why: format!("{}: {error}", setting.path) }
+            }
+            lacking => Unfit::NotApplicable(lacking.to_string()),
+        })?;
         self.scope.allows(rendered.verb, &rendered.uri).map_err(|denied| Unfit::Refused {
             uri: rendered.uri.to_string(),
             why: denied.to_string(),
@@ -305,7 +309,8 @@ fn detail(outcome: &session::Outcome) -> Option<Detail> {
             Detail { uri: None, status: None, phase: None, why: Some(cut(why)) }
         }
         session::Outcome::Refused { uri, why } => {
-            Detail { uri: Some(cut(uri)), status: None, phase: None, why: Some(cut(why)) }
+            let uri = Some(cut(uri)).filter(|uri| !uri.is_empty());
+            Detail { uri, status: None, phase: None, why: Some(cut(why)) }
         }
         session::Outcome::Applied
         | session::Outcome::Unchanged
