@@ -17,6 +17,20 @@ mod process;
 mod world;
 
 #[cfg(test)]
+mod asked;
+#[cfg(test)]
+mod customised;
+#[cfg(test)]
 mod killed;
 #[cfg(test)]
 mod normal_flow;
+#[cfg(test)]
+mod off_limits;
+#[cfg(test)]
+mod overwrite;
+#[cfg(test)]
+mod pull;
+#[cfg(test)]
+mod silence;
+#[cfg(test)]
+mod targeting;
