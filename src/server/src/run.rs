@@ -137,8 +137,12 @@ fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         config::Store::Embedded { path, cache } => {
             let settings =
                 EmbeddedConfig { cache_octets: *cache as u64, ..EmbeddedConfig::new(path) };
-            let store = Embedded::open(&settings)
-                .with_context(|| format!("the store in {}", path.display()))?;
+            let store = Embedded::open(&settings).with_context(|| {
+                format!(
+                    "the store in {} cannot be opened; does another server use it?",
+                    path.display()
+                )
+            })?;
             Ok(Arc::new(store))
         }
         config::Store::Redis { .. } => {
