@@ -19,7 +19,13 @@ mod world;
 #[cfg(test)]
 mod asked;
 #[cfg(test)]
+mod atomic;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
 mod customised;
+#[cfg(test)]
+mod failures;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
@@ -29,7 +35,11 @@ mod off_limits;
 #[cfg(test)]
 mod overwrite;
 #[cfg(test)]
+mod own_account;
+#[cfg(test)]
 mod pull;
+#[cfg(test)]
+mod restarted;
 #[cfg(test)]
 mod silence;
 #[cfg(test)]

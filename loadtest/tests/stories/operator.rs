@@ -7,7 +7,7 @@ use reqwest::{Client, Response, header::CONTENT_TYPE};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The longest time that anything here is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a state that is waited for is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 

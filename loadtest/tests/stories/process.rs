@@ -1,7 +1,12 @@
 //! The real program as a process of its own, to be killed and started again.
 
 use crate::{operator::Operator, world::SETTINGS};
-use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -16,7 +21,9 @@ const STOP: Duration = Duration::from_secs(20);
 /// Where the program serves and what it keeps, from one start to the next.
 #[derive(Debug)]
 pub(crate) struct Site {
-    data: TempDir,
+    /// For the configuration and the log.
+    home: TempDir,
+    store: PathBuf,
     devices: u16,
     admin: u16,
 }
@@ -29,15 +36,25 @@ pub(crate) struct Serving {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let data = tempfile::tempdir().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let store = home.path().join("store");
+        Self::with(home, store)
+    }
+
+    /// Another server, with ports of its own, that was given the same store by mistake.
+    pub(crate) fn beside(&self) -> Self {
+        Self::with(tempfile::tempdir().unwrap(), self.store.clone())
+    }
+
+    fn with(home: TempDir, store: PathBuf) -> Self {
         let (devices, admin) = (a_port(), a_port());
-        let path = serde_json::to_string(&data.path().join("store")).unwrap();
+        let path = serde_json::to_string(&store).unwrap();
         let config = format!(
             "[store]\nkind = \"embedded\"\npath = {path}\n\
              [http.devices]\nlisten = \"127.0.0.1:{devices}\"\n[http.admin]\nlisten = \"127.0.0.1:{admin}\"\n{SETTINGS}"
         );
-        std::fs::write(data.path().join("reveille.toml"), config).unwrap();
-        Self { data, devices, admin }
+        std::fs::write(home.path().join("reveille.toml"), config).unwrap();
+        Self { home, store, devices, admin }
     }
 
     /// Where devices of an authority connect.
@@ -49,23 +66,13 @@ impl Site {
         Operator::at(format!("http://127.0.0.1:{}", self.admin))
     }
 
-    /// The directory of the store.
-    pub(crate) fn store(&self) -> std::path::PathBuf {
-        self.data.path().join("store")
+    pub(crate) fn store(&self) -> &Path {
+        &self.store
     }
 
     /// Starts the program and waits until it says where it listens.
     pub(crate) async fn start(&self) -> Serving {
-        let file = |name: &str| self.data.path().join(name);
-        let log = std::fs::File::options().create(true).append(true).open(file("log")).unwrap();
-        let mut child = Command::new(Path::new(env!("CARGO_BIN_EXE_reveille")))
-            .args(["serve", "--config"])
-            .arg(file("reveille.toml"))
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut child = self.spawn();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = tokio::time::timeout(START, said.next_line()).await;
         let line = line
@@ -79,9 +86,31 @@ impl Site {
         Serving { child }
     }
 
+    /// Starts the program where it cannot start; tells what it says.
+    pub(crate) async fn start_in_vain(&self) -> String {
+        let ended = tokio::time::timeout(START, self.spawn().wait()).await;
+        let ended =
+            ended.unwrap_or_else(|_late| panic!("still there after {START:?}: {}", self.log()));
+        assert!(!ended.unwrap().success(), "{}", self.log());
+        self.log()
+    }
+
+    fn spawn(&self) -> Child {
+        let file = |name: &str| self.home.path().join(name);
+        let log = std::fs::File::options().create(true).append(true).open(file("log")).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_reveille"))
+            .args(["serve", "--config"])
+            .arg(file("reveille.toml"))
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    }
+
     /// What the program said of itself.
     fn log(&self) -> String {
-        std::fs::read_to_string(self.data.path().join("log")).unwrap()
+        std::fs::read_to_string(self.home.path().join("log")).unwrap()
     }
 }
 

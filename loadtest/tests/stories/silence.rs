@@ -11,7 +11,7 @@ async fn every_silence_ends() {
     let mix = Mix {
         silent: 0.15,
         offline_for: 0.25,
-        offline_milliseconds: 2_400,
+        offline_milliseconds: 3_000,
         dies_mid_session: 0.2,
         wrong_password: 0.1,
         ..Mix::healthy()
@@ -26,7 +26,7 @@ devices: {group: demo}
 settings:
   - {uri: ./AP/GW/Addr, value: 10.20.0.1}
   - {uri: ./ConnMO/QoS/MaxDownlink, format: int, value: 50000}
-deliver: {attempts: 4, answer_within: 1s}
+deliver: {attempts: 3, answer_within: 2s}
 ",
         )
         .await;
@@ -38,7 +38,7 @@ deliver: {attempts: 4, answer_within: 1s}
             Fault::Silent => {
                 assert_eq!(
                     (result.outcome.as_str(), result.attempts, sessions),
-                    ("unreachable", 4, 0),
+                    ("unreachable", 3, 0),
                     "{result:?}"
                 );
                 first_unanswered += 1;
@@ -46,7 +46,7 @@ deliver: {attempts: 4, answer_within: 1s}
             Fault::WrongPassword => {
                 assert_eq!(
                     (result.outcome.as_str(), result.attempts),
-                    ("unreachable", 4),
+                    ("unreachable", 3),
                     "{result:?}"
                 );
                 first_unanswered += 1;

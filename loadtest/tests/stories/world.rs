@@ -1,10 +1,10 @@
 //! A server and a fleet in this process, over real sockets: what most stories play in.
 
-use crate::operator::{Ending, Operator, PATIENCE, Refusal};
+use crate::operator::{Ending, Operator, Refusal};
 use api::{CampaignView, ResultLine};
 use loadtest::{Fleet, FleetPlan, Mix};
 use server::{Running, config::Config};
-use std::{future::Future, ops::Range, time::Duration};
+use std::ops::Range;
 use tempfile::TempDir;
 
 /// Settings of seconds, so that what is waited for comes while one waits.
@@ -27,12 +27,11 @@ pub(crate) const AUTHORITY: &str = "operator";
 pub(crate) struct Plan {
     pub(crate) mix: Mix,
     pub(crate) devices: u64,
+    pub(crate) seed: u64,
     /// `[[authority]]` sections; empty means the default one.
     pub(crate) authorities: String,
     /// Whether a campaign asks users; otherwise any question is a breach.
     pub(crate) questions: bool,
-    /// How often devices of `mix.polls` connect by themselves.
-    pub(crate) polls_every: Option<Duration>,
 }
 
 /// A server, its operator, and devices in its registry.
@@ -80,11 +79,11 @@ pub(crate) async fn a_fleet(plan: &Plan, running: &Running, authority: &str) -> 
     let url = format!("http://{}/dm/{authority}", running.devices);
     let plan = FleetPlan {
         mix: plan.mix.clone(),
+        seed: plan.seed,
         server_id: known.server_id.clone(),
         authority: authority.to_owned(),
         user_owned: known.user_owned.clone(),
         questions_expected: plan.questions,
-        polls_every: plan.polls_every,
         ..FleetPlan::new(plan.devices, url)
     };
     Fleet::start(plan).await.unwrap()
@@ -92,7 +91,7 @@ pub(crate) async fn a_fleet(plan: &Plan, running: &Running, authority: &str) -> 
 
 impl Plan {
     pub(crate) fn new(mix: Mix, devices: u64) -> Self {
-        Self { mix, devices, authorities: String::new(), questions: false, polls_every: None }
+        Self { mix, devices, seed: 1, authorities: String::new(), questions: false }
     }
 }
 
@@ -194,17 +193,4 @@ pub(crate) async fn import(
     }
     let report = operator.import(lines).await.unwrap();
     assert_eq!((report.refused, report.imported), (0, devices.end - devices.start), "{report:?}");
-}
-
-/// Waits for a state, within [`PATIENCE`].
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, is: impl Fn() -> F) {
-    let waiting = async {
-        while !is().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert!(
-        tokio::time::timeout(PATIENCE, waiting).await.is_ok(),
-        "after {PATIENCE:?} still not: {what}"
-    );
 }
