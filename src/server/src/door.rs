@@ -7,6 +7,7 @@ use crate::{
     account,
     advance::{Desk, Settlement},
     campaigns::live::Snapshot,
+    clock,
     config::Authority,
     engine::Engine,
     rows::{AnswerRow, Device, DeviceId, SessionRow, Stored, ValuesRow},
@@ -40,6 +41,8 @@ pub struct Load {
     pub store_calls: AtomicU64,
     /// Requests being worked on.
     pub in_flight: AtomicUsize,
+    /// Running mean of the time from a whole request to its answer, in microseconds.
+    pub answer_micros: AtomicU64,
     /// Challenges and refusals.
     pub refused: AtomicU64,
     /// Messages answered from what was stored.
@@ -53,22 +56,38 @@ impl Load {
     /// Counts one request in work until what is returned is dropped, also when the device leaves before its answer.
     pub(crate) fn enter(&self) -> InFlight<'_> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(self)
+        InFlight { load: self, since: clock::stopwatch() }
     }
+
+    /// The mean time of an answer above which the door has as much to do as it can do well.
+    const SLOW_MICROS: u64 = 25_000;
 
     /// Whether nobody should be woken now.
     pub(crate) fn full(&self) -> bool {
-        self.in_flight.load(Ordering::Relaxed) >= Self::FULL
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        let slow = self.answer_micros.load(Ordering::Relaxed) > Self::SLOW_MICROS;
+        // With nothing in work the mean says what was, not what is.
+        in_flight >= Self::FULL || (slow && in_flight > 0)
+    }
+
+    /// Takes one request into the running mean. Two at once may lose one: it is a hint.
+    fn answered(&self, micros: u64) {
+        let mean = self.answer_micros.load(Ordering::Relaxed);
+        self.answer_micros.store(mean - mean / 32 + micros / 32, Ordering::Relaxed);
     }
 }
 
 /// A request in work.
 #[derive(Debug)]
-pub(crate) struct InFlight<'a>(&'a Load);
+pub(crate) struct InFlight<'a> {
+    load: &'a Load,
+    since: std::time::Instant,
+}
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.load.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.load.answered(u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX));
     }
 }
 
@@ -337,8 +356,11 @@ impl Attempt<'_> {
         // one that was never used (D5).
         let issued = turn.device.issued.clone().filter(|_| goes_on || !turn.device.issued_used);
         let imported = turn.device.imported.clone().filter(|_| !goes_on);
-        let candidates: Vec<Nonce> =
-            issued.into_iter().chain(imported).chain(challenges.iter().flatten().cloned()).collect();
+        let candidates: Vec<Nonce> = issued
+            .into_iter()
+            .chain(imported)
+            .chain(challenges.iter().flatten().cloned())
+            .collect();
         let challenge = challenges.as_ref().map_or(&next_nonce, first);
         let proof = Proof { account: &account, candidates: &candidates, challenge, proven };
         let resp_uri = format!("{}/{}", request.authority.url, hex::encode(token));
@@ -414,7 +436,10 @@ impl Attempt<'_> {
         };
         settlement.settle(&mut turn, &mut row, &step);
         let answer = AnswerRow { content_type, body };
-        turn.keep_session(&row, &answer, self.engine.config.session.life);
+        // What is over is kept for as long as its last message may be repeated.
+        let session = &self.engine.config.session;
+        let life = if row.session.over() { session.life.min(4 * session.answer_within) } else { session.life };
+        turn.keep_session(&row, &answer, life);
         self.engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
         let verdicts = self.engine.store.commit(self.shard, vec![turn.into_change()]).await?;
         if verdicts.first() != Some(&Verdict::Done) {
