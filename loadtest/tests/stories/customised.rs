@@ -8,11 +8,9 @@ use loadtest::{Mix, Model};
 #[tokio::test(flavor = "multi_thread")]
 async fn each_model_gets_what_fits_it() {
     let world = a_world_with(Mix { legacy: 0.3, rv200: 0.3, ..Mix::healthy() }, 45).await;
-    let mut wrong = "device,authority,model".to_owned();
-    for index in (0..45).step_by(3) {
-        wrong.push_str(&format!("\n{},{AUTHORITY},RV-1", world.name(index)));
-    }
-    assert_eq!(world.operator.import(wrong).await.unwrap().imported, 15);
+    let wrong = (0..45).step_by(3).map(|index| format!("{},{AUTHORITY},RV-1", world.name(index)));
+    let wrong: Vec<_> = std::iter::once("device,authority,model".to_owned()).chain(wrong).collect();
+    assert_eq!(world.operator.import(wrong.join("\n")).await.unwrap().imported, 15);
     let ending = world
         .run(
             r#"

@@ -106,10 +106,10 @@ async fn every_session_and_every_job_leaves_one_record() {
     for event in events(&world).await {
         match event {
             Event::Session { record, .. } => {
-                assert!(sessions.insert(record.id), "a session is recorded twice")
+                assert!(sessions.insert(record.id), "a session is recorded twice");
             }
             Event::Result { seq, run, device, .. } => {
-                assert!(jobs.insert((seq, run, device)), "an outcome is told twice")
+                assert!(jobs.insert((seq, run, device)), "an outcome is told twice");
             }
             Event::Fault { kind, .. } => panic!("nothing is at fault here: {kind}"),
         }

@@ -7,7 +7,7 @@ use reqwest::{Client, Response, header::CONTENT_TYPE};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The longest time that anything here is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a state that is waited for is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -122,10 +122,8 @@ impl Operator {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        match tokio::time::timeout(PATIENCE, waiting).await {
-            Ok(view) => view,
-            Err(_elapsed) => panic!("{id} is not {wanted} after {PATIENCE:?}: {last:#?}"),
-        }
+        let view = tokio::time::timeout(PATIENCE, waiting).await;
+        view.unwrap_or_else(|_late| panic!("{id} is not {wanted} after {PATIENCE:?}: {last:#?}"))
     }
 
     /// Waits for the end of a campaign. Whatever the story: every job has exactly one outcome, and the counters are the

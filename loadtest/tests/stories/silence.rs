@@ -61,7 +61,11 @@ deliver: {attempts: 3, answer_within: 2s}
                 assert!(sessions > 1 && result.attempts > 1, "{sessions} {result:?}");
             }
             _ => {
-                assert_eq!((result.outcome.as_str(), result.attempts), ("applied", 1), "{result:?}")
+                assert_eq!(
+                    (result.outcome.as_str(), result.attempts),
+                    ("applied", 1),
+                    "{result:?}"
+                );
             }
         }
         let written = result.outcome == "applied";
