@@ -1,0 +1,68 @@
+//! A simulated fleet by itself, against a server of its own process or machine.
+//!
+//! Writes the registry that the server is to import, then answers notifications until it is told to stop, and prints
+//! what it saw as one JSON object.
+
+use anyhow::Context;
+use clap::Parser;
+use loadtest::{Fleet, FleetPlan};
+use std::{
+    io::{BufWriter, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+/// Simulated OMA DM devices on 127.0.0.0/8, for a server on this machine.
+#[derive(Debug, Parser)]
+#[command(after_help = "Example:\n  \
+    fleet --devices 20000 --registry fleet.csv &\n  \
+    reveille device import fleet.csv && reveille campaign submit deploy/examples/demo.yaml")]
+struct Args {
+    #[arg(long, default_value_t = 10_000)]
+    devices: u64,
+    /// The seed of everything that chance decides about the devices
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where devices begin their sessions
+    #[arg(long, default_value = "http://127.0.0.1:8080/dm/operator")]
+    dm_url: String,
+    /// What devices know the server by
+    #[arg(long, default_value = "reveille.local")]
+    server_id: String,
+    #[arg(long, default_value = "operator")]
+    authority: String,
+    /// The port on which every device hears notifications; 0 takes one that is free
+    #[arg(long, default_value_t = 0)]
+    udp_port: u16,
+    /// Write the devices here as CSV for `reveille device import`
+    #[arg(long, value_name = "FILE")]
+    registry: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    let fleet = Fleet::start(FleetPlan {
+        seed: args.seed,
+        server_id: args.server_id,
+        authority: args.authority,
+        udp_port: args.udp_port,
+        ..FleetPlan::new(args.devices, args.dm_url)
+    })
+    .await
+    .context("the fleet could not start")?;
+    let file = std::fs::File::create(&args.registry)
+        .with_context(|| format!("{} cannot be written", args.registry.display()))?;
+    let mut registry = BufWriter::new(file);
+    writeln!(registry, "{}", fleet.registry_csv_header())?;
+    for line in fleet.registry_lines(0..args.devices) {
+        writeln!(registry, "{line}")?;
+    }
+    registry.flush()?;
+    writeln!(std::io::stderr(), "{} devices are listening; Ctrl-C ends them", args.devices)?;
+    tokio::signal::ctrl_c().await?;
+    let report = fleet.stop().await;
+    let sound = report.breaches.count == 0;
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
