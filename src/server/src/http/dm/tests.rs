@@ -1,1 +1,6 @@
+//! The devices' door over real sockets: a real server, and peers that do everything wrong that can be done wrong.
 
+mod framing;
+mod patience;
+mod proof;
+mod world;
