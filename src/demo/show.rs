@@ -74,22 +74,22 @@ fn text(figures: &Figures) -> String {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut text = format!("{table}\n\n");
+    let mut text = format!("{}\n\n", table.trim_fmt());
     let lines = [
         format!(
             "{} devices in {:.1} s: {:.0} a second until 95 % had ended, then {:.1} s for the rest",
             figures.devices, figures.seconds, figures.devices_per_second, figures.tail_seconds
         ),
         format!(
-            "notified to first session  p50 {} ms  p99 {} ms",
+            "notified to first session  p50 {:.0} ms  p99 {:.0} ms",
             figures.notified_to_session_ms.p50, figures.notified_to_session_ms.p99
         ),
         format!(
-            "one message                p50 {} ms  p99 {} ms",
+            "one message                p50 {:.0} ms  p99 {:.0} ms",
             figures.message_ms.p50, figures.message_ms.p99
         ),
         format!(
-            "{} messages, {} store calls each, {:.1} s of processor time, {:.0} MB at most",
+            "{} messages, {:.2} store calls each, {:.1} s of processor time, {:.0} MB at most",
             figures.messages,
             figures.store_calls_per_message,
             figures.cpu_seconds,
