@@ -22,7 +22,7 @@ const PAGE: usize = 1024;
 
 /// Why a campaign could not be judged.
 #[derive(Debug, thiserror::Error)]
-enum JudgeError {
+pub(crate) enum JudgeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -51,7 +51,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     }
 }
 
-async fn judge(engine: &Engine, live: &LiveCampaign) -> Result<(), JudgeError> {
+pub(crate) async fn judge(engine: &Engine, live: &LiveCampaign) -> Result<(), JudgeError> {
     if matches!(live.state, CampaignState::Ending { .. }) {
         sweep(engine, live).await?;
     }

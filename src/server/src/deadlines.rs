@@ -1,5 +1,8 @@
 //! Deadlines of single devices: a notification that nobody answered, a session that went silent (R23).
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     engine::Engine,
     rows::{Device, DeviceId, Stored},

@@ -3,6 +3,9 @@
 //! Send, then commit (D4): a crash in between repeats the same octets, because the session id in them moves only when a
 //! session with it has ended. A campaign that may not notify is not asked for, so nothing is rewritten to hold it back.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     account,
     campaigns::live::LiveCampaign,

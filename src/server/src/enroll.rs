@@ -3,6 +3,9 @@
 //! A job stands in its device's row; the row's revision and the absence of a result row guard it, so enrolling a device
 //! again changes nothing, whoever does it and however often (D2).
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     advance,
     campaigns::{

@@ -28,6 +28,8 @@ mod run;
 mod trim;
 mod turn;
 mod update;
+#[cfg(test)]
+mod workbench;
 
 pub use door::Load;
 pub use run::{Running, start};

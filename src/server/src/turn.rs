@@ -4,6 +4,9 @@
 //! [`Turn::into_change`] compares the row with what it was and derives the rest: counters, places in queues, result
 //! rows, events. What hangs together is thus written together, and in one place.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     campaigns::live::Snapshot,
     events::Event,

@@ -4,6 +4,8 @@ pub(crate) mod live;
 mod results;
 pub mod rows;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use results::results;

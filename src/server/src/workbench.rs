@@ -1,0 +1,133 @@
+//! For tests: the engine on a real store in a directory of its own, without the loops, so that a test makes each step.
+
+use crate::{
+    campaigns::{self, live::LiveCampaign, rows::EnrolmentRow},
+    config::Config,
+    door::Load,
+    engine::Engine,
+    gate::Gate,
+    notify::Routes,
+    registry::{self, Import, line::Format},
+    rows::{Device, DeviceId, Stored},
+    security::vault::Vault,
+    store::{
+        Change, Key, Shard, Table, Verdict,
+        embedded::{Embedded, EmbeddedConfig},
+    },
+    update,
+};
+use std::{collections::BTreeMap, ops::Deref, sync::Arc};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) struct Workbench {
+    engine: Arc<Engine>,
+    _directory: tempfile::TempDir,
+}
+
+impl Deref for Workbench {
+    type Target = Arc<Engine>;
+
+    fn deref(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+}
+
+impl Workbench {
+    pub(crate) async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = Config::default();
+        let engine = Engine {
+            store: Arc::new(Embedded::open(&EmbeddedConfig::new(directory.path())).unwrap()),
+            vault: Vault::ephemeral(),
+            live: campaigns::live::Live::default(),
+            routes: Routes::open(&config.routes).await.unwrap(),
+            load: Load::default(),
+            gate: Gate::new(),
+            enrol: Notify::new(),
+            dispatch: Notify::new(),
+            stop: CancellationToken::new(),
+            config,
+        };
+        Self { engine: Arc::new(engine), _directory: directory }
+    }
+
+    /// Registers devices; a line each, JSON.
+    pub(crate) async fn register(&self, lines: &[&str]) {
+        let import = Import {
+            store: self.store(),
+            vault: self.vault(),
+            config: self.config(),
+            format: Format::JsonLines,
+            authority: None,
+            reset_nonces: false,
+            first_line: 1,
+        };
+        let report = registry::import(&import, lines.join("\n").as_bytes()).await.unwrap();
+        assert_eq!(report.imported, lines.len() as u64, "{report:?}");
+    }
+
+    /// Accepts a campaign: `more` goes beside what every document must have.
+    pub(crate) async fn launch(&self, id: &str, more: &str) -> Arc<LiveCampaign> {
+        campaigns::submit(self, &document(id, more), false).await.unwrap();
+        self.live_campaign(id)
+    }
+
+    pub(crate) fn live_campaign(&self, id: &str) -> Arc<LiveCampaign> {
+        let found = self.live.snapshot().all().find(|live| live.id.id == id).cloned();
+        found.expect("the campaign is not ended")
+    }
+
+    /// The row of a device, and its revision.
+    pub(crate) async fn device(&self, id: &DeviceId) -> (Device, u64) {
+        self.row(id, id.key(Table::Device)).await.expect("the device is registered")
+    }
+
+    /// How far a campaign's enrolment is.
+    pub(crate) async fn enrolment(&self, live: &LiveCampaign) -> (EnrolmentRow, u64) {
+        let row =
+            update::load(self.store(), live.id.shard(), &live.id.enrolment_key()).await.unwrap();
+        row.expect("every campaign has an enrolment")
+    }
+
+    pub(crate) async fn row<R: Stored>(&self, id: &DeviceId, key: Key) -> Option<(R, u64)> {
+        update::load(self.store(), shard(id), &key).await.unwrap()
+    }
+
+    pub(crate) async fn commit(&self, id: &DeviceId, change: Change) -> Verdict {
+        self.store.commit(shard(id), vec![change]).await.unwrap()[0]
+    }
+
+    /// The sums of a campaign's counters.
+    pub(crate) async fn counters(&self, seq: u64) -> BTreeMap<String, i64> {
+        let mut sums = BTreeMap::new();
+        for shard in Shard::all() {
+            for (field, sum) in self.store.counters(shard, seq).await.unwrap() {
+                *sums.entry(field).or_default() += sum;
+            }
+        }
+        sums.retain(|_, sum| *sum != 0);
+        sums
+    }
+}
+
+pub(crate) fn document(id: &str, more: &str) -> String {
+    let devices = if more.contains("devices:") { "" } else { "devices: {list: [IMEI:1]}\n" };
+    let settings =
+        if more.contains("settings:") { "" } else { "settings: [{uri: ./A/B, value: \"1\"}]\n" };
+    format!(
+        "campaign: {id}\nauthority: operator\npurpose: a test\n{devices}{settings}when: {{expires: 2099-01-01T00:00:00Z}}\n{more}\n"
+    )
+}
+
+pub(crate) fn id(device: &str) -> DeviceId {
+    DeviceId::new("operator", device)
+}
+
+pub(crate) fn shard(id: &DeviceId) -> Shard {
+    Shard::of(&id.root())
+}
+
+pub(crate) fn sums(of: &[(&str, i64)]) -> BTreeMap<String, i64> {
+    of.iter().map(|(field, sum)| ((*field).to_owned(), *sum)).collect()
+}
