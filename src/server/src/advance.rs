@@ -39,6 +39,10 @@ pub(crate) struct Desk<'a> {
 impl Desk<'_> {
     fn plan(&self, active: &ActiveJob, fields: &Fields) -> Option<Plan> {
         let live = self.live.get(active.seq)?;
+        // Cancelled or expired a moment ago, before anything was sent: nothing may be sent any more.
+        if active.job.ended() {
+            return None;
+        }
         // What has begun goes on; what has not begun waits for its campaign.
         if !live.state.may_begin()
             && matches!(active.job, Job::Waiting { .. } | Job::Notified { .. })
