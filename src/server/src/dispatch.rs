@@ -240,11 +240,14 @@ async fn notify(
             let mut turn =
                 Turn::new(id.clone(), Device::from_octets(&row.bytes)?, row.revision, now);
             turn.claimed(queue.clone());
-            turn.stop(&engine.live.snapshot());
+            // As it is now: a campaign that was paused since the claim sends nothing more.
+            let current = engine.live.snapshot();
+            turn.stop(&current);
+            let may = current.get(live.seq).is_some_and(|live| live.state.may_notify());
             let due = turn.device.job(live.seq).is_some_and(
                 |active| matches!(active.job, Job::Waiting { not_before, .. } if not_before <= now),
             );
-            if due && !sent {
+            if due && may && !sent {
                 sent = send(engine, &mut turn, live, route).await;
             }
             if sent {

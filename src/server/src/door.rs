@@ -438,7 +438,11 @@ impl Attempt<'_> {
         let answer = AnswerRow { content_type, body };
         // What is over is kept for as long as its last message may be repeated.
         let session = &self.engine.config.session;
-        let life = if row.session.over() { session.life.min(4 * session.answer_within) } else { session.life };
+        let life = if row.session.over() {
+            session.life.min(4 * session.answer_within)
+        } else {
+            session.life
+        };
         turn.keep_session(&row, &answer, life);
         self.engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
         let verdicts = self.engine.store.commit(self.shard, vec![turn.into_change()]).await?;

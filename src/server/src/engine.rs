@@ -1,8 +1,8 @@
 //! The engine: the parts that every role shares, built once from the configuration.
 
 use crate::{
-    campaigns::live::Live, config::Config, door::Load, gate::Gate, notify::Routes, security::vault::Vault,
-    store::Store, update::UpdateError,
+    campaigns::live::Live, config::Config, door::Load, gate::Gate, notify::Routes,
+    security::vault::Vault, store::Store, update::UpdateError,
 };
 use std::sync::Arc;
 use tokio::sync::Notify;

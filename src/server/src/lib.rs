@@ -24,6 +24,7 @@ mod door;
 mod enroll;
 mod gate;
 mod notify;
+mod retention;
 mod run;
 mod trim;
 mod turn;

@@ -13,6 +13,7 @@ use crate::{
         serve::{Bounds, serve},
     },
     notify::Routes,
+    retention,
     security::vault::Vault,
     store::{
         Store,
@@ -66,6 +67,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     tasks.spawn(deadlines::run(Arc::clone(&engine)));
     tasks.spawn(controller::run(Arc::clone(&engine)));
     tasks.spawn(trim::run(Arc::clone(&engine)));
+    tasks.spawn(retention::run(Arc::clone(&engine)));
     let door = &engine.config.http.devices;
     let bounds = Bounds {
         connections: door.max_connections,

@@ -12,6 +12,7 @@ use crate::{
     store::{Cursor, SHARDS, Table},
     update,
 };
+use campaign::{document::Report, job::Outcome};
 
 /// Result rows looked at for one page: those of other campaigns are passed over, so a page may come back short.
 const LOOKED_AT: usize = 20_000;
@@ -27,6 +28,10 @@ pub async fn results(
     let id = CampaignId::new(authority, id);
     let row = update::load::<CampaignRow>(engine.store(), id.shard(), &id.key()).await?;
     let (campaign, _) = row.ok_or_else(|| not_found(&id))?;
+    // A document that cannot be read any more does not say that something is to be left out.
+    let report = campaign
+        .campaign(&engine.vault, &id)
+        .map_or(Report::EveryDevice, |campaign| campaign.report());
     let (mut shard, mut within) = read_cursor(cursor)?;
     let mut results = Vec::new();
     let mut looked_at = 0;
@@ -41,7 +46,10 @@ pub async fn results(
             if let Some((seq, _, device)) = read_result_key(&key.id)
                 && seq == campaign.seq
             {
-                results.push(line(device, &ResultRow::from_octets(&row.bytes)?));
+                let row = ResultRow::from_octets(&row.bytes)?;
+                if reported(report, row.outcome) {
+                    results.push(line(device, &row));
+                }
             }
         }
         match page.next {
@@ -55,6 +63,15 @@ pub async fn results(
     })
 }
 
+/// Whether a campaign's report names a device that ended so.
+fn reported(report: Report, outcome: Outcome) -> bool {
+    match report {
+        Report::EveryDevice => true,
+        Report::Failures => !outcome.is_proven(),
+        Report::Summary => false,
+    }
+}
+
 fn line(device: DeviceId, row: &ResultRow) -> api::ResultLine {
     let detail = row.detail.as_ref();
     api::ResultLine {
@@ -66,5 +83,21 @@ fn line(device: DeviceId, row: &ResultRow) -> api::ResultLine {
         status: detail.and_then(|detail| detail.status).map(wire::status::StatusCode::code),
         phase: detail.and_then(|detail| detail.phase).map(|phase| phase.name().to_owned()),
         why: detail.and_then(|detail| detail.why.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R6: a report is what the authority asked for.
+    #[test]
+    fn a_report_names_every_device_or_those_that_need_a_look_or_none() {
+        for outcome in Outcome::ALL {
+            assert!(reported(Report::EveryDevice, outcome));
+            assert!(!reported(Report::Summary, outcome));
+            let fine = matches!(outcome, Outcome::Applied | Outcome::Unchanged);
+            assert_eq!(reported(Report::Failures, outcome), !fine, "{outcome}");
+        }
     }
 }

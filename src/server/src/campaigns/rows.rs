@@ -20,6 +20,12 @@ impl CampaignId {
         Self { authority: authority.into(), id: id.into() }
     }
 
+    /// Reads what a campaign's key holds.
+    pub(crate) fn from_root(root: &[u8]) -> Option<Self> {
+        let (authority, id) = std::str::from_utf8(root).ok()?.split_once('\0')?;
+        Some(Self::new(authority, id))
+    }
+
     fn root(&self) -> Vec<u8> {
         format!("{}\0{}", self.authority, self.id).into_bytes()
     }

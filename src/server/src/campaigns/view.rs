@@ -44,12 +44,8 @@ pub async fn list(
         let page = engine.store.scan(at, Table::Campaign, within.take().map(Cursor), room).await?;
         for (key, row) in page.rows {
             let row = CampaignRow::from_octets(&row.bytes)?;
-            let Some((authority, id)) =
-                std::str::from_utf8(&key.id).ok().and_then(|text| text.split_once('\0'))
-            else {
-                continue;
-            };
-            campaigns.push(of(engine, &CampaignId::new(authority, id), &row).await?);
+            let Some(id) = CampaignId::from_root(&key.id) else { continue };
+            campaigns.push(of(engine, &id, &row).await?);
         }
         match page.next {
             Some(next) => within = Some(next.0),

@@ -108,12 +108,7 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    pub(super) fn new(
-        spaces: &'a Spaces,
-        counters: &'a Counters,
-        now: u64,
-        sequence: u64,
-    ) -> Self {
+    pub(super) fn new(spaces: &'a Spaces, counters: &'a Counters, now: u64, sequence: u64) -> Self {
         Self {
             spaces,
             now,
