@@ -14,7 +14,7 @@ use campaign::time::Instant;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// How often ended campaigns are looked at.
-const LOOK: Duration = Duration::from_secs(3600);
+const LOOK: Duration = Duration::from_hours(1);
 /// Rows looked at in one step.
 const PAGE: usize = 1024;
 
@@ -126,7 +126,7 @@ mod tests {
         workbench::{Workbench, document},
     };
 
-    const DAY: Duration = Duration::from_secs(86_400);
+    const DAY: Duration = Duration::from_hours(24);
 
     async fn results_of(bench: &Workbench) -> usize {
         results(bench, "operator", "old", None, 10).await.unwrap().results.len()

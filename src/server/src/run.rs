@@ -15,10 +15,7 @@ use crate::{
     notify::Routes,
     retention,
     security::vault::Vault,
-    store::{
-        Store,
-        embedded::{Embedded, EmbeddedConfig},
-    },
+    store::embedded::{Embedded, EmbeddedConfig},
     trim,
 };
 use anyhow::Context;
@@ -41,6 +38,7 @@ pub struct Running {
 pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     let vault = Vault::at_start(&config).context("the vault")?;
     let store = open(&config)?;
+    let failing = Arc::clone(&store);
     let devices = listen(config.http.devices.listen, "http.devices.listen").await?;
     let admin = listen(config.http.admin.listen, "http.admin.listen").await?;
     let (devices_at, admin_at) = (devices.local_addr()?, admin.local_addr()?);
@@ -61,6 +59,15 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     engine.refresh().await.context("the campaigns could not be read")?;
 
     let mut tasks = JoinSet::new();
+    let stop = engine.stop.clone();
+    tasks.spawn(async move {
+        // A store that failed once is not to be trusted; opening it anew recovers all that was acknowledged. This task
+        // ends, and whoever runs the server ends the process.
+        tokio::select! {
+            why = failing.failed() => tracing::error!(why, "the store failed; the server must be started again"),
+            () = stop.cancelled() => {}
+        }
+    });
     tasks.spawn(watch(Arc::clone(&engine)));
     tasks.spawn(enroll::run(Arc::clone(&engine)));
     tasks.spawn(dispatch::run(Arc::clone(&engine)));
@@ -134,7 +141,7 @@ fn told(config: &mut Config, at: SocketAddr) {
     }
 }
 
-fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+fn open(config: &Config) -> anyhow::Result<Arc<Embedded>> {
     match &config.store {
         config::Store::Embedded { path, cache } => {
             let settings =
