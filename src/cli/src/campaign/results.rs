@@ -3,6 +3,7 @@
 use super::Name;
 use crate::{console::Console, server::Server};
 use api::{ResultLine, ResultPage};
+use campaign::job::Outcome;
 use clap::Args;
 use std::{io::Write, process::ExitCode};
 
@@ -17,11 +18,20 @@ pub struct Results {
     #[arg(long, conflicts_with = "json")]
     csv: bool,
     /// Only devices with this outcome; may be repeated
-    #[arg(long, value_name = "OUTCOME")]
+    #[arg(long, value_name = "OUTCOME", value_parser = known_outcome)]
     outcome: Vec<String>,
 }
 
 const COLUMNS: [&str; 8] = ["device", "outcome", "at", "attempts", "uri", "status", "phase", "why"];
+
+/// The name of an outcome: a misspelt one would find nobody and say so as if it were an answer.
+fn known_outcome(name: &str) -> Result<String, String> {
+    if Outcome::from_name(name).is_some() {
+        return Ok(name.to_owned());
+    }
+    let known = Outcome::ALL.map(Outcome::name).join(", ");
+    Err(format!("there is no such outcome; there are {known}"))
+}
 
 pub(super) async fn run(
     args: Results,
