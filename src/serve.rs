@@ -8,7 +8,7 @@ use std::{
     process::ExitCode,
 };
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -22,6 +22,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(args.config.as_deref())?;
+    server::servable(&config)?;
     if args.check {
         writeln!(std::io::stdout(), "the configuration is in order")?;
         return Ok(ExitCode::SUCCESS);
@@ -46,10 +47,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Logging to standard error: results of commands have standard output to themselves.
 pub(crate) fn log(telemetry: &Telemetry) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&telemetry.log)
-        .with_context(|| format!("`telemetry.log` = {:?}", telemetry.log))?;
+    let filter = |text: &str| {
+        EnvFilter::try_new(text).with_context(|| format!("`telemetry.log` = {:?}", telemetry.log))
+    };
+    let mut chosen = filter(&telemetry.log)?;
+    if chosen.max_level_hint() > Some(LevelFilter::WARN) {
+        // How the embedded store handles its files is told only to whoever asks for it by name.
+        chosen = filter(&format!("fjall=warn,lsm_tree=warn,{}", telemetry.log))?;
+    }
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(chosen)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     let installed = match telemetry.format {

@@ -33,4 +33,4 @@ mod update;
 mod workbench;
 
 pub use door::Load;
-pub use run::{Running, start};
+pub use run::{Running, servable, start};

@@ -36,8 +36,9 @@ pub struct Running {
 
 /// Starts every role in this process. Nothing listens before everything else stands.
 pub async fn start(mut config: Config) -> anyhow::Result<Running> {
+    let settings = embedded(&config)?;
     let vault = Vault::at_start(&config).context("the vault")?;
-    let store = open(&config)?;
+    let store = open(&settings)?;
     let failing = Arc::clone(&store);
     let devices = listen(config.http.devices.listen, "http.devices.listen").await?;
     let admin = listen(config.http.admin.listen, "http.admin.listen").await?;
@@ -141,25 +142,29 @@ fn told(config: &mut Config, at: SocketAddr) {
     }
 }
 
-fn open(config: &Config) -> anyhow::Result<Arc<Embedded>> {
+/// Whether this version can serve what is configured: some settings are read and checked before they are served.
+pub fn servable(config: &Config) -> anyhow::Result<()> {
+    embedded(config).map(drop)
+}
+
+/// The settings of the one store that this version serves from.
+fn embedded(config: &Config) -> anyhow::Result<EmbeddedConfig> {
     match &config.store {
         config::Store::Embedded { path, cache } => {
-            let settings =
-                EmbeddedConfig { cache_octets: *cache as u64, ..EmbeddedConfig::new(path) };
-            let store = Embedded::open(&settings).with_context(|| {
-                format!(
-                    "the store in {} cannot be opened; does another server use it?",
-                    path.display()
-                )
-            })?;
-            Ok(Arc::new(store))
+            Ok(EmbeddedConfig { cache_octets: *cache as u64, ..EmbeddedConfig::new(path) })
         }
-        config::Store::Redis { .. } => {
-            anyhow::bail!(
-                "`store.kind = \"redis\"` does not serve in this version; set `store.kind = \"embedded\"`"
-            )
-        }
+        config::Store::Redis { .. } => anyhow::bail!(
+            "`store.kind = \"redis\"` does not serve in this version; set `store.kind = \"embedded\"`"
+        ),
     }
+}
+
+fn open(settings: &EmbeddedConfig) -> anyhow::Result<Arc<Embedded>> {
+    let store = Embedded::open(settings).with_context(|| {
+        let path = settings.path.display();
+        format!("the store in {path} cannot be opened; does another server use it?")
+    })?;
+    Ok(Arc::new(store))
 }
 
 async fn listen(at: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
