@@ -1,7 +1,7 @@
 //! The engine: the parts that every role shares, built once from the configuration.
 
 use crate::{
-    campaigns::live::Live, config::Config, door::Load, gate::Gate, notify::Routes,
+    campaigns::live::Live, config::Config, gate::Gate, load::Load, notify::Routes,
     security::vault::Vault, store::Store, update::UpdateError,
 };
 use std::sync::Arc;

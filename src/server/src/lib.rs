@@ -23,6 +23,7 @@ mod dispatch;
 mod door;
 mod enroll;
 mod gate;
+mod load;
 mod notify;
 mod retention;
 mod run;
@@ -32,5 +33,5 @@ mod update;
 #[cfg(test)]
 mod workbench;
 
-pub use door::Load;
+pub use load::Load;
 pub use run::{Running, servable, start};

@@ -3,9 +3,9 @@
 use crate::{
     campaigns::{self, live::LiveCampaign, rows::EnrolmentRow},
     config::Config,
-    door::Load,
     engine::Engine,
     gate::Gate,
+    load::Load,
     notify::Routes,
     registry::{self, Import, line::Format},
     rows::{Device, DeviceId, Stored},
