@@ -206,6 +206,11 @@ impl Fleet {
         self.shared.world.sessions(index).0
     }
 
+    /// Devices that are in a session. What such a device has been told shows in [`Fleet::node`] when its session is over.
+    pub fn in_session(&self) -> usize {
+        self.shared.world.busy()
+    }
+
     /// The device connects by itself (alert 1201). `None` when it is in a session already, or the fleet is stopped.
     pub async fn connect(&self, index: u64) -> Option<End> {
         if index >= self.plan.devices || !self.shared.world.claim(index) {

@@ -79,6 +79,15 @@ impl World {
         !std::mem::replace(&mut kept.busy, true)
     }
 
+    /// Devices that are claimed.
+    pub(crate) fn busy(&self) -> usize {
+        let busy = |shard: &Mutex<HashMap<u32, Box<Kept>>>| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.values().filter(|kept| kept.busy).count()
+        };
+        self.shards.iter().map(busy).sum()
+    }
+
     /// What is known of a claimed device.
     pub(crate) fn recall(&self, index: u64) -> (Account, Vec<Change>) {
         match self.shard(index).get(&key(index)) {

@@ -3,7 +3,7 @@
 use crate::{
     operator::{Operator, Refusal},
     process::{Serving, Site},
-    world::{AUTHORITY, import, no_breach},
+    world::{AUTHORITY, at_rest, import, no_breach},
 };
 use api::ResultLine;
 use loadtest::{Fleet, FleetPlan, Mix};
@@ -71,6 +71,7 @@ async fn a_server_killed_at_twenty_random_moments_loses_nothing_and_counts_nothi
         }
         submitted.await.unwrap();
         let ending = operator.end_of(AUTHORITY, &format!("kill-{campaign}")).await;
+        at_rest(&fleet).await;
         assert_eq!(ending.view.progress.enrolled, DEVICES);
         // A device that was written to before a kill is found as wanted after it, and was not so before.
         let others = ending.results.values().filter(|result| result.outcome != "applied");

@@ -7,9 +7,9 @@ use reqwest::{Client, Response, header::CONTENT_TYPE};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The longest time that anything here is waited for.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a state that is waited for is looked at.
-const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
 /// Somebody at the admin door.
 #[derive(Debug, Clone)]

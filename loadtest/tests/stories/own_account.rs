@@ -3,7 +3,7 @@
 use crate::{
     off_limits::TWO_AUTHORITIES,
     operator::Operator,
-    world::{Plan, a_fleet, a_server, import, no_breach},
+    world::{Plan, a_fleet, a_server, at_rest, import, no_breach},
 };
 use loadtest::{Mix, device::End};
 
@@ -34,6 +34,8 @@ async fn each_authority_speaks_under_its_own_account() {
     submit("enterprise", "{uri: ./ConnMO/QoS/MaxDownlink, format: int, value: 70000}").await;
     assert_eq!(operator.end_of("operator", "same").await.count("applied"), 12);
     assert_eq!(operator.end_of("enterprise", "same").await.count("applied"), 8);
+    at_rest(&mine).await;
+    at_rest(&theirs).await;
     for index in 0..8 {
         let (mine, theirs) = (|uri| mine.node(index, uri), |uri| theirs.node(index, uri));
         assert_eq!(mine("./AP/GW/Addr").as_deref(), Some("10.20.0.1"));

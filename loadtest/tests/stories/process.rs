@@ -1,6 +1,6 @@
 //! The real program as a process of its own, to be killed and started again.
 
-use crate::{operator::Operator, world::SETTINGS};
+use crate::operator::Operator;
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
@@ -13,6 +13,16 @@ use tokio::{
     process::{Child, Command},
 };
 
+/// Short pauses between notifications. An answer is kept for four times `answer_within`, and a device whose server is down
+/// waits up to ten seconds before it asks for it again.
+const SETTINGS: &str = r#"
+    [session]
+    answer_within = "4s"
+    [dispatch]
+    retry_base = "300ms"
+    retry_cap = "1s"
+    poll = "20ms"
+"#;
 /// A start that takes longer has failed; in it the store reads back what it kept.
 const START: Duration = Duration::from_secs(20);
 /// An end that was asked for: open requests have ten seconds to finish.

@@ -1,6 +1,6 @@
 //! A server and a fleet in this process, over real sockets: what most stories play in.
 
-use crate::operator::{Ending, Operator, Refusal};
+use crate::operator::{Ending, LOOK, Operator, PATIENCE, Refusal};
 use api::{CampaignView, ResultLine};
 use loadtest::{Fleet, FleetPlan, Mix};
 use server::{Running, config::Config};
@@ -8,7 +8,7 @@ use std::ops::Range;
 use tempfile::TempDir;
 
 /// Settings of seconds, so that what is waited for comes while one waits.
-pub(crate) const SETTINGS: &str = r#"
+const SETTINGS: &str = r#"
     [session]
     answer_within = "2s"
     [dispatch]
@@ -125,8 +125,11 @@ impl World {
         self.end_of(&view.id).await
     }
 
+    /// Waits for the end of a campaign, and until its devices have heard of it.
     pub(crate) async fn end_of(&self, id: &str) -> Ending {
-        self.operator.end_of(AUTHORITY, id).await
+        let ending = self.operator.end_of(AUTHORITY, id).await;
+        at_rest(&self.fleet).await;
+        ending
     }
 
     /// Looks at a campaign until it is as wanted.
@@ -170,6 +173,17 @@ impl World {
         self.running.stop().await;
         report
     }
+}
+
+/// Waits until no device is in a session: the last answer of one may still be on its way when the server has counted it.
+pub(crate) async fn at_rest(fleet: &Fleet) {
+    let resting = async {
+        while fleet.in_session() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let rested = tokio::time::timeout(PATIENCE, resting).await;
+    assert!(rested.is_ok(), "{} devices are still in a session", fleet.in_session());
 }
 
 pub(crate) fn no_breach(report: &loadtest::FleetReport) {
