@@ -7,9 +7,9 @@ use crate::{
         rows::{CampaignRow, EnrolmentRow},
     },
     engine::Engine,
-    rows::{Device, DeviceId, RowError, Stored},
+    rows::DeviceId,
     store::{Cursor, Shard, StoreError, Table, change::MOST_CHANGES},
-    turn::Turn,
+    turn::{self, Turn},
     update::{self, UpdateError},
 };
 use campaign::control::{self, CampaignState, Facts};
@@ -27,8 +27,6 @@ pub(crate) enum JudgeError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Update(#[from] UpdateError),
-    #[error(transparent)]
-    Row(#[from] RowError),
 }
 
 /// Judges campaigns until `engine.stop`.
@@ -114,7 +112,7 @@ async fn sweep(engine: &Engine, live: &LiveCampaign) -> Result<(), JudgeError> {
                 else {
                     continue;
                 };
-                let device = Device::from_octets(&row.bytes)?;
+                let Some(device) = turn::readable(&id, &row) else { continue };
                 if device.job(live.seq).is_none() {
                     continue;
                 }

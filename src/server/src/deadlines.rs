@@ -5,7 +5,7 @@ mod tests;
 
 use crate::{
     engine::Engine,
-    rows::{Device, DeviceId, Stored},
+    rows::DeviceId,
     store::{Change, Shard, StoreError, Table, Verdict, change::MOST_CHANGES},
     turn::{self, Turn},
 };
@@ -58,14 +58,8 @@ async fn look(engine: &Engine, shard: Shard) -> Result<(), StoreError> {
                 );
                 continue;
             };
-            let device = match Device::from_octets(&row.bytes) {
-                Ok(device) => device,
-                Err(error) => {
-                    // One row must not hold up its shard; it comes back after its lease.
-                    tracing::warn!(device = ?id, error = &error as &dyn std::error::Error, "a device cannot be read");
-                    continue;
-                }
-            };
+            // It comes back after its lease.
+            let Some(device) = turn::readable(&id, &row) else { continue };
             let mut turn = Turn::new(id, device, row.revision, now);
             turn.claimed(turn::deadlines());
             turn.stop(&live);

@@ -12,7 +12,7 @@ use crate::{
     config::Route,
     engine::Engine,
     notify::udp::{self, UdpRoute},
-    rows::{Detail, Device, DeviceId, Stored},
+    rows::{Detail, DeviceId},
     store::{Claimed, Shard, Table, Verdict, change::MOST_CHANGES},
     turn::{self, Turn},
 };
@@ -199,8 +199,6 @@ async fn round(
 enum BatchError {
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
-    #[error(transparent)]
-    Row(#[from] crate::rows::RowError),
 }
 
 /// Notifies the devices of one claim. `sent` survives the rounds of a conflict: nothing is sent twice here.
@@ -237,8 +235,8 @@ async fn notify(
                 pending.push((id, sent));
                 continue;
             };
-            let mut turn =
-                Turn::new(id.clone(), Device::from_octets(&row.bytes)?, row.revision, now);
+            let Some(device) = turn::readable(&id, &row) else { continue };
+            let mut turn = Turn::new(id.clone(), device, row.revision, now);
             turn.claimed(queue.clone());
             // As it is now: a campaign that was paused since the claim sends nothing more.
             let current = engine.live.snapshot();

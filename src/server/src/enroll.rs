@@ -159,7 +159,7 @@ async fn enrol_rows(
         else {
             continue;
         };
-        let device = Device::from_octets(&row.bytes)?;
+        let Some(device) = turn::readable(&id, &row) else { continue };
         let settings = if live.looks_at_settings {
             settings(engine, shard, &id).await?
         } else {

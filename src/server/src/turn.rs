@@ -14,7 +14,7 @@ use crate::{
         ActiveJob, AnswerRow, Detail, Device, DeviceId, HistoryRow, PULL, ResultRow, SessionRecord,
         SessionRow, Stored, ValuesRow,
     },
-    store::{Change, Guard, Key, NEVER, QueueName, QueueOp, Table},
+    store::{Change, Guard, Key, NEVER, QueueName, QueueOp, Row, Table},
 };
 use campaign::{
     control::{CampaignState, End},
@@ -33,6 +33,16 @@ pub(crate) fn deadlines() -> QueueName {
 /// The queue of a campaign's waiting jobs on a route.
 pub(crate) fn waiting(lane: campaign::document::Lane, seq: u64, route: &str) -> QueueName {
     QueueName::new(format!("q:{}:{seq}:0:{route}", lane.name()))
+}
+
+/// The row of a device, for whoever works through many of them: one that cannot be read is told of and passed over, so
+/// that it holds up nobody else.
+pub(crate) fn readable(id: &DeviceId, row: &Row) -> Option<Device> {
+    Device::from_octets(&row.bytes)
+        .inspect_err(|error| {
+            tracing::warn!(device = ?id, error = error as &dyn std::error::Error, "a device cannot be read");
+        })
+        .ok()
 }
 
 /// A device's row on its way from one state to the next.

@@ -110,6 +110,25 @@ async fn a_search_finds_all_that_fit_and_nobody_else() {
     assert_eq!(bench.counters(live.seq).await, sums(&[("enrolled", 420)]));
 }
 
+/// Invariant 3: a row that cannot be read holds up neither the search nor the sweep of anybody else.
+#[tokio::test]
+async fn a_damaged_row_is_passed_over() {
+    let bench = Workbench::new().await;
+    let lines: Vec<_> = (0..300)
+        .map(|n| format!(r#"{{"device":"IMEI:{n}","secret":"s","groups":"gold"}}"#))
+        .collect();
+    bench.register(&lines.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let damaged = Change::new().put(id("IMEI:7").key(Table::Device), vec![9, 9, 9]);
+    bench.commit(&id("IMEI:7"), damaged).await;
+    let live = bench.launch("a", "devices: {group: gold}").await;
+    advance_enrolment(&bench, &live).await.unwrap();
+    assert_eq!(bench.counters(live.seq).await, sums(&[("enrolled", 299)]));
+    let abort = crate::campaigns::Control::Abort;
+    crate::campaigns::control(&bench, "operator", "a", abort, "").await.unwrap();
+    crate::controller::judge(&bench, &bench.live_campaign("a")).await.unwrap();
+    assert_eq!(bench.counters(live.seq).await, sums(&[("enrolled", 299), ("o.cancelled", 299)]));
+}
+
 /// A job of a campaign that starts later waits for its start.
 #[tokio::test]
 async fn nothing_is_due_before_the_start() {
