@@ -50,4 +50,13 @@ pub mod decisions {
 
     #[doc = include_str!("../decisions/0010_the_wbxml_codec_is_ours.md")]
     pub mod d0010_the_wbxml_codec_is_ours {}
+
+    #[doc = include_str!("../decisions/0011_package_1_begins_a_session_whatever_its_number.md")]
+    pub mod d0011_package_1_begins_a_session_whatever_its_number {}
+
+    #[doc = include_str!("../decisions/0012_secrets_wait_for_a_session_nobody_can_listen_to.md")]
+    pub mod d0012_secrets_wait_for_a_session_nobody_can_listen_to {}
+
+    #[doc = include_str!("../decisions/0013_an_ending_campaign_is_swept_by_a_walk_over_devices.md")]
+    pub mod d0013_an_ending_campaign_is_swept_by_a_walk_over_devices {}
 }
