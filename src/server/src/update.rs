@@ -5,6 +5,8 @@ use crate::{
     store::{Change, Guard, Key, Shard, Store, StoreError, Verdict},
 };
 
+use std::time::Duration;
+
 /// How often a row is decided anew before the caller is told that it is too busy.
 const TRIES: usize = 32;
 
@@ -41,7 +43,8 @@ pub(crate) async fn update<R: Stored + Clone>(
     key: &Key,
     mut decide: impl FnMut(Option<&R>) -> Option<R>,
 ) -> Result<(Option<R>, bool), UpdateError> {
-    for _ in 0..TRIES {
+    for attempt in 0..TRIES {
+        pause(attempt).await;
         let found = load::<R>(store, shard, key).await?;
         let Some(new) = decide(found.as_ref().map(|(row, _)| row)) else {
             return Ok((found.map(|(row, _)| row), false));
@@ -56,4 +59,12 @@ pub(crate) async fn update<R: Stored + Clone>(
         }
     }
     Err(UpdateError::Contended)
+}
+
+/// Two that decide in step would conflict for ever: after the first tries each waits a random moment, longer each time.
+async fn pause(attempt: usize) {
+    let most = attempt.saturating_sub(1) as u64 * 500;
+    if most > 0 {
+        tokio::time::sleep(Duration::from_micros(rand::random_range(0..most))).await;
+    }
 }
