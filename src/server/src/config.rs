@@ -1,7 +1,7 @@
 //! Every setting, in one struct: read once, whole, before any socket opens.
 //!
 //! One TOML file with environment variables over it; each key has a default that is right for a single node, and its
-//! line in `deploy/reveille.toml`. [`read`] finds mistakes of form, [`check`] mistakes of meaning; both name the key,
+//! line in `deploy/reveille.toml`. `read` finds mistakes of form, `check` mistakes of meaning; both name the key,
 //! its line and what to do.
 
 mod check;

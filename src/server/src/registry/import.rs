@@ -1,7 +1,7 @@
 //! Lines into rows, many at a time.
 //!
 //! Lines are taken in batches in which no device and no number comes twice, so that a later line always sees what an
-//! earlier one did. Of a batch first the numbers are taken ([`numbers`]), then the devices written ([`write`]), then what the
+//! earlier one did. Of a batch first the numbers are taken (`numbers`), then the devices written (`write`), then what the
 //! new owners of numbers leave behind is tidied up.
 
 mod numbers;

@@ -2,12 +2,12 @@
 //!
 //! | module | about |
 //! | --- | --- |
-//! | [`line`] | the lines of an import, split into keys and texts |
+//! | [`mod@line`] | the lines of an import, split into keys and texts |
 //! | [`record`] | the texts of a line, judged one by one: a [`record::Record`], or the key that is wrong |
 //! | [`upsert`] | what a record makes of a device |
-//! | [`import`] | lines into rows, many at a time |
+//! | [`mod@import`] | lines into rows, many at a time |
 //! | [`lookup`] | devices by telephone number and by IMSI |
-//! | [`view`] | devices as they are shown |
+//! | [`mod@view`] | devices as they are shown |
 
 pub mod import;
 pub mod line;
