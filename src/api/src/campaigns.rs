@@ -29,8 +29,12 @@ pub struct CampaignView {
     /// `care`, `urgent` or `mass`.
     pub lane: String,
     pub submitted: String,
-    pub start: String,
-    pub expires: String,
+    /// Absent: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// Absent: when every job has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
     pub progress: Progress,
 }
 

@@ -61,8 +61,8 @@ pub(super) fn one(view: &CampaignView, console: &mut Console<'_>) -> anyhow::Res
         ("state", state),
         ("lane", view.lane.clone()),
         ("submitted", view.submitted.clone()),
-        ("starts", view.start.clone()),
-        ("expires", view.expires.clone()),
+        ("starts", view.start.clone().unwrap_or_default()),
+        ("expires", view.expires.clone().unwrap_or_default()),
     ];
     for (name, value) in rows {
         if !value.is_empty() {

@@ -13,7 +13,7 @@ use crate::{
     store::{Change, Verdict},
     update,
 };
-use campaign::{Problem, check, control::CampaignState, document::Document};
+use campaign::{Problem, check, control::CampaignState, document::Document, scope::Scope};
 use std::sync::Arc;
 
 /// The most devices in one part of a campaign's file.
@@ -29,13 +29,16 @@ pub struct Submitted {
 
 /// Takes a campaign's document, YAML or JSON. With `dry_run` everything is checked and nothing is stored.
 pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submitted, Error> {
-    let document = Document::parse(text).map_err(Error::Refused)?;
+    let now = engine.store.now().await?;
+    let document = match Document::parse(text) {
+        Ok(document) => document,
+        Err(unread) => return Err(Error::Refused(every_problem(engine, text, unread, now))),
+    };
     let id = CampaignId::new(document.authority.clone(), document.campaign.clone());
     let authority = engine
         .config
         .authority(&id.authority)
         .ok_or_else(|| Error::NoAuthority(id.authority.clone()))?;
-    let now = engine.store.now().await?;
     let stored = update::load::<CampaignRow>(engine.store(), id.shard(), &id.key()).await?;
     if let Some((row, _)) = &stored {
         // The same under the same name: the caller did not hear our first answer, or only the layout changed.
@@ -99,6 +102,25 @@ pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submit
         "a campaign was accepted"
     );
     Ok(Submitted { created: true, view: view::of(engine, &id, &row).await? })
+}
+
+/// What is wrong with a document that cannot even be read, together with what is wrong with the part that can: its author
+/// mends all of it at once. Scopes are looked at when the whole can be read, since its authority is not known before.
+fn every_problem(
+    engine: &Engine,
+    text: &str,
+    unread: Vec<Problem>,
+    now: campaign::time::Instant,
+) -> Vec<Problem> {
+    let everything = Scope::everything();
+    let scopes = match engine.config.authorities.as_slice() {
+        [only] => &*only.scope,
+        _ => &everything,
+    };
+    match check::read(text, &check::Grounds::offline(scopes, now)) {
+        Err(problems) => problems,
+        Ok(_) => unread,
+    }
 }
 
 /// Gives a campaign its sequence and its place in the directory.

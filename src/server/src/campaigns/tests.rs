@@ -228,3 +228,13 @@ async fn a_device_with_a_result_is_not_enrolled_again() {
     assert!(bench.device(&id("IMEI:1")).await.0.jobs.is_empty());
     assert_eq!(bench.counters(live.seq).await, sums(&[]));
 }
+
+/// A document that cannot be read in one place is looked at in all others too.
+#[tokio::test]
+async fn every_mistake_of_a_document_is_told_at_once() {
+    let bench = fleet().await;
+    let text = document("a", "devcies: {group: x}\nsettings: [{uri: ./User/Ringtone, value: x}]\n");
+    let problems = submit(&bench, &text, false).await.unwrap_err().problems().to_vec();
+    assert!(problems.iter().any(|problem| problem.to_string().contains("devcies")), "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.path.contains("settings")), "{problems:?}");
+}

@@ -130,9 +130,6 @@ pub(super) async fn of(
     let progress = progress(engine, row.seq).await?;
     // A document of an earlier version may not be readable any more; its report still is.
     let campaign = row.campaign(&engine.vault, id).ok();
-    let instant = |instant: Option<campaign::time::Instant>| {
-        instant.map(|instant| instant.to_string()).unwrap_or_default()
-    };
     Ok(api::CampaignView {
         id: id.id.clone(),
         authority: id.authority.clone(),
@@ -148,8 +145,8 @@ pub(super) async fn of(
             .map(|campaign| campaign.lane().name().to_owned())
             .unwrap_or_default(),
         submitted: row.submitted.to_string(),
-        start: instant(campaign.as_ref().and_then(Campaign::start)),
-        expires: instant(campaign.as_ref().and_then(Campaign::expires)),
+        start: campaign.as_ref().and_then(Campaign::start).map(|start| start.to_string()),
+        expires: campaign.as_ref().and_then(Campaign::expires).map(|expires| expires.to_string()),
         progress: api::Progress {
             enrolled: progress.enrolled,
             ended: progress.ended(),
