@@ -224,5 +224,8 @@ fn finish(
     for (count, what) in counts.into_iter().filter(|(count, _)| *count > 0 && !quiet) {
         console.remark(format_args!("{count:>10} {what}"))?;
     }
+    if !quiet && view.state != "ended" {
+        console.remark(format_args!("\nreveille campaign watch {}/{}", view.authority, view.id))?;
+    }
     Ok(if enrolment.bad_lines + report.later == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -6,10 +6,10 @@
 use crate::{
     console::Console,
     input::{self, Line, Lines},
-    server::Server,
+    server::{Refusal, Server},
 };
-use anyhow::{Context, bail};
-use api::{ImportReport, LineError};
+use anyhow::bail;
+use api::{ImportReport, LineError, ProblemType};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{path::PathBuf, process::ExitCode};
@@ -68,6 +68,8 @@ struct Batch {
     body: String,
     first_line: u64,
     lines: usize,
+    /// Whether the server took an earlier one.
+    sent: bool,
 }
 
 impl Batch {
@@ -100,7 +102,8 @@ pub(super) async fn run(
         );
     };
     let format = args.format.unwrap_or_else(|| Format::of(&first));
-    let mut batch = Batch { header: String::new(), body: String::new(), first_line: 0, lines: 0 };
+    let mut batch =
+        Batch { header: String::new(), body: String::new(), first_line: 0, lines: 0, sent: false };
     match format {
         Format::Csv => batch.header = format!("{first}\n"),
         Format::Jsonl => batch.push(first_number, &first),
@@ -171,13 +174,35 @@ async fn send(
     let (_, report): (_, ImportReport) = server
         .post_octets(&["v1", "devices", "import"], &query, kind, body)
         .await
-        .with_context(|| format!("the import stopped before line {first_line}; what came before is in, run it again for the rest"))?;
+        .map_err(|error| {
+            let said = stopped(&error, format, batch);
+            error.context(said)
+        })?;
     batch.lines = 0;
+    batch.sent = true;
     total.imported += report.imported;
     total.unchanged += report.unchanged;
     total.refused += report.refused;
     total.errors.extend(report.errors);
     Ok(())
+}
+
+/// How far the import came, when the server did not take `batch`.
+fn stopped(error: &anyhow::Error, format: Format, batch: &Batch) -> String {
+    let refusal = error.downcast_ref::<Refusal>().and_then(Refusal::kind);
+    let line = batch.first_line;
+    match (batch.sent, format, refusal) {
+        (true, _, _) => {
+            format!(
+                "the import stopped before line {line}; what came before is in, run it again for the rest"
+            )
+        }
+        // Of a body of CSV that arrived, only the header is refused as a whole.
+        (false, Format::Csv, Some(ProblemType::BadBody)) => {
+            "the header was refused and nothing was imported".to_owned()
+        }
+        (false, _, _) => "the import stopped at its first lines; run it again".to_owned(),
+    }
 }
 
 /// Reports what went wrong so far, and forgets it.

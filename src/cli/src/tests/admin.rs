@@ -268,6 +268,7 @@ fn r3_a_file_of_devices_is_submitted_in_numbered_parts_that_a_repetition_repeats
     let ended = submit();
     assert!(ended.is(1), "a line that names no device is exit 1: {ended:?}");
     assert!(ended.err.contains("line 1503: names no device"), "{}", ended.err);
+    assert!(ended.err.ends_with("\nreveille campaign watch operator/qos\n"), "{}", ended.err);
     let path = "/v1/campaigns/operator/qos";
     let expected = [
         "POST /v1/campaigns".to_owned(),
@@ -337,6 +338,17 @@ fn a_busy_server_is_asked_again_while_a_file_is_streamed() {
     let ended = reveille(&["device", "import", &file, "--server", &stub.url()]);
     assert!(ended.is(0), "{ended:?}");
     assert_eq!(stub.lines().len(), 2);
+}
+
+#[test]
+fn an_import_whose_header_is_refused_says_that_nothing_is_in() {
+    let folder = TempDir::new().unwrap();
+    let file = a_file(&folder, "fleet.csv", "device,sekret\nIMEI:1,s\n");
+    let stub = Stub::answering(|_| a_refusal("bad-body", 422));
+    let ended = reveille(&["device", "import", &file, "--server", &stub.url()]);
+    assert!(ended.is(1), "{ended:?}");
+    assert!(ended.err.contains("the header was refused and nothing was imported: "), "{ended:?}");
+    assert!(!ended.err.contains("what came before"), "{ended:?}");
 }
 
 #[test]
