@@ -24,7 +24,7 @@ const SETTINGS: &str = r#"
     poll = "20ms"
 "#;
 /// A start that takes longer has failed; in it the store reads back what it kept.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_mins(2);
 /// An end that was asked for: open requests have ten seconds to finish.
 const STOP: Duration = Duration::from_secs(20);
 
