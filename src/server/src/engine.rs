@@ -2,7 +2,7 @@
 
 use crate::{
     campaigns::live::Live, config::Config, gate::Gate, load::Load, notify::Routes,
-    security::vault::Vault, store::Store, update::UpdateError,
+    readiness::Readiness, security::vault::Vault, store::Store, update::UpdateError,
 };
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -18,6 +18,8 @@ pub struct Engine {
     pub(crate) routes: Routes,
     pub(crate) load: Load,
     pub(crate) gate: Gate,
+    /// What each part that can be away says of itself.
+    pub(crate) readiness: Readiness,
     /// Rung when there may be devices to enrol.
     pub(crate) enrol: Notify,
     /// Rung when there may be jobs to dispatch.

@@ -10,6 +10,7 @@ pub mod config;
 pub mod engine;
 pub mod events;
 pub mod http;
+pub mod readiness;
 pub mod registry;
 pub mod rows;
 pub mod security;

@@ -1,10 +1,10 @@
 //! Whether the process lives, and whether it can work.
 
 use super::problem::Refusal;
-use crate::engine::Engine;
-use api::ProblemType;
+use crate::{engine::Engine, readiness::Part};
+use api::{Problem, ProblemType};
 use axum::{Json, extract::State};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{sync::Arc, time::Duration};
 
 /// How long the store may take to say that it is there.
@@ -15,12 +15,45 @@ pub(super) async fn live() -> Json<Value> {
     Json(json!({"status": "live"}))
 }
 
-/// Work can be done: the store answers, and the campaigns in memory are fresh.
+/// Work can be done: each part that this process needs does its work. What does not is named.
 pub(super) async fn ready(State(engine): State<Arc<Engine>>) -> Result<Json<Value>, Refusal> {
-    let not = |why: &str| Err(Refusal::new(ProblemType::NotReady, why));
-    match tokio::time::timeout(STORE_ANSWERS, engine.store().now()).await {
-        Ok(Ok(now)) if engine.live.fresh(now) => Ok(Json(json!({"status": "ready"}))),
-        Ok(Ok(_)) => not("the campaigns have not been looked at for too long"),
-        Ok(Err(_)) | Err(_) => not("the store does not answer"),
+    let parts = parts(&engine).await;
+    let problems: Vec<_> = parts
+        .iter()
+        .filter_map(|(part, why)| Some((part, why.as_ref()?)))
+        .map(|(part, why)| Problem {
+            path: part.name().to_owned(),
+            line: None,
+            what: why.clone(),
+            help: String::new(),
+        })
+        .collect();
+    if problems.is_empty() {
+        let parts: Map<String, Value> =
+            parts.iter().map(|(part, _)| (part.name().to_owned(), "ready".into())).collect();
+        return Ok(Json(json!({"status": "ready", "parts": parts})));
     }
+    let names: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+    let detail = format!("not ready: {}", names.join(", "));
+    Err(Refusal::new(ProblemType::NotReady, detail).with_problems(problems))
+}
+
+/// What each part says of itself, and what is seen by asking.
+pub(crate) async fn parts(engine: &Engine) -> Vec<(Part, Option<String>)> {
+    let (store, campaigns) = match tokio::time::timeout(STORE_ANSWERS, engine.store().now()).await {
+        Ok(Ok(now)) if engine.live.fresh(now) => (None, None),
+        Ok(Ok(_)) => (None, Some("the campaigns have not been looked at for too long")),
+        Ok(Err(_)) => (Some("the store does not answer"), None),
+        Err(_) => (Some("the store did not answer within a second"), None),
+    };
+    let mut parts = engine.readiness.parts();
+    for (part, why) in [(Part::Store, store), (Part::Campaigns, campaigns)] {
+        match parts.iter_mut().find(|(known, _)| *known == part) {
+            // What a part says of itself is nearer to the cause.
+            Some((_, said)) => *said = said.take().or_else(|| why.map(str::to_owned)),
+            None => parts.push((part, why.map(str::to_owned))),
+        }
+    }
+    parts.sort_by_key(|(part, _)| *part);
+    parts
 }

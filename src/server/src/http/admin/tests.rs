@@ -1,7 +1,7 @@
 //! The whole door over real sockets: what a caller gets for each kind of request.
 
 use super::from_a_web_page;
-use crate::{Running, config::Config, start};
+use crate::{Running, config::Config, readiness::Part, start};
 use api::{ProblemDocument, ProblemType};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, body::Bytes, client::conn::http1, header};
@@ -258,7 +258,9 @@ async fn a_page_in_a_browser_cannot_use_the_door() {
 async fn a_working_server_says_so() {
     let server = Server::start().await;
     assert_eq!(server.get("/health/live").await.body, json!({"status": "live"}));
-    assert_eq!(server.get("/health/ready").await.body, json!({"status": "ready"}));
+    let parts = json!({"store": "ready", "campaigns": "ready"});
+    let ready = server.get("/health/ready").await.body;
+    assert_eq!(ready, json!({"status": "ready", "parts": parts}));
     server.running.stop().await;
 }
 
@@ -277,4 +279,19 @@ fn a_web_page_is_known_by_its_origin_or_by_a_foreign_host() {
     for local in ["127.0.0.1:8081", "localhost:8081", "LOCALHOST", "[::1]:8081", "127.0.0.1"] {
         assert!(!with(header::HOST, local), "{local}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_ready_names_what_is_missing() {
+    let server = Server::start().await;
+    let readiness = &server.running.engine().readiness;
+    readiness.not_ready(Part::Broker, "the broker refuses the user `reveille`");
+    let answer = server.get("/health/ready").await;
+    assert_eq!((answer.status, answer.problem()), (503, ProblemType::NotReady));
+    assert_eq!(answer.body["detail"], "not ready: broker");
+    assert_eq!(answer.body["problems"][0]["what"], "the broker refuses the user `reveille`");
+    assert_eq!(server.get("/health/live").await.status, 200, "it must not be killed for that");
+    readiness.ready(Part::Broker);
+    assert_eq!(server.get("/health/ready").await.status, 200);
+    server.running.stop().await;
 }
