@@ -2,6 +2,7 @@
 
 use crate::{
     message::{Command, Message},
+    salvage::Salvaged,
     wbxml, xml,
 };
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,15 @@ impl Encoding {
         match self {
             Self::Xml => xml::read(octets, limits),
             Self::Wbxml => wbxml::read(octets, limits),
+        }
+    }
+
+    /// What can be read of a message that [`Self::read`] refuses: all before the first fault, for people. `None` when the
+    /// header is not whole by then.
+    pub fn salvage(self, octets: &[u8], limits: &Limits) -> Option<Salvaged> {
+        match self {
+            Self::Xml => xml::salvage(octets, limits),
+            Self::Wbxml => wbxml::salvage(octets, limits),
         }
     }
 

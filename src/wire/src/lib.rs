@@ -8,6 +8,7 @@
 //! | [`ids`], [`status`], [`alert`], [`meta`] | its small vocabulary |
 //! | [`xml`], [`wbxml`] | the two encodings, both directions, bounded |
 //! | [`uri`], [`value`] | addresses in a device's tree; values and their canonical comparison |
+//! | [`tnds`] | a whole management tree as one value |
 //! | [`digest`], [`hmac`] | Basic and MD5 credentials; digests over whole bodies |
 //! | [`notification`], [`wap_push`], [`sms`] | package #0, the push message that carries it, and its short messages |
 
@@ -21,9 +22,11 @@ pub mod ids;
 pub mod message;
 pub mod meta;
 pub mod notification;
+mod salvage;
 pub mod sms;
 pub mod status;
 mod tag;
+pub mod tnds;
 pub mod uri;
 pub mod value;
 pub mod wap_push;
@@ -31,3 +34,4 @@ pub mod wbxml;
 pub mod xml;
 
 pub use encoding::{Encoding, Limits, MediaType, ReadError, WriteError};
+pub use salvage::Salvaged;

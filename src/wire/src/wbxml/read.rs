@@ -10,6 +10,7 @@ use crate::{
     assemble::{Assembler, Event, Source},
     encoding::{Limits, ReadError},
     message::{Element, Message},
+    salvage::{self, Salvaged},
     tag::{DMDDF, DMDDF_NAMESPACE, METINF, METINF_NAMESPACE, MGMT_TREE, Tag},
 };
 use std::{borrow::Cow, ffi::CStr};
@@ -23,6 +24,26 @@ pub fn read(octets: &[u8], limits: &Limits) -> Result<Message, ReadError> {
     let limits = Limits { depth: limits.depth.min(256), ..*limits };
     let mut source = Document::new(octets, limits)?;
     Assembler::new(&mut source).message()
+}
+
+/// Reads up to the first fault.
+pub(crate) fn salvage(octets: &[u8], limits: &Limits) -> Option<Salvaged> {
+    if octets.len() > limits.octets {
+        return None;
+    }
+    let limits = Limits { depth: limits.depth.min(256), ..*limits };
+    salvage::message(&mut Document::new(octets, limits).ok()?)
+}
+
+/// Reads any document with the code pages of SyncML, such as a management tree by itself.
+pub(crate) fn read_element(octets: &[u8], limits: &Limits) -> Result<Element, ReadError> {
+    if octets.len() > limits.octets {
+        return Err(ReadError::TooLong { octets: octets.len(), limit: limits.octets });
+    }
+    let limits = Limits { depth: limits.depth.min(256), ..*limits };
+    let mut source = Document::new(octets, limits)?;
+    let Event::Open(_) = source.next()? else { return Err(ReadError::Root) };
+    Assembler::new(&mut source).element()
 }
 
 struct Document<'a> {

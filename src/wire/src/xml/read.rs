@@ -11,6 +11,7 @@ use crate::{
     assemble::{Assembler, Event, Source},
     encoding::{Limits, ReadError},
     message::{Element, Message},
+    salvage::{self, Salvaged},
     tag::{METINF_NAMESPACE, Tag},
 };
 use quick_xml::{
@@ -30,8 +31,23 @@ pub fn read(octets: &[u8], limits: &Limits) -> Result<Message, ReadError> {
     Ok(message)
 }
 
+/// Reads up to the first fault.
+pub(crate) fn salvage(octets: &[u8], limits: &Limits) -> Option<Salvaged> {
+    check_length(octets, limits).ok()?;
+    let text = decode(octets).ok()?;
+    match Document::new(&text, limits) {
+        Ok(mut source) => salvage::message(&mut source),
+        // Characters are checked before anything is read; what stands before the wrong one can be read by itself.
+        Err(error @ ReadError::Character { at }) => {
+            let mut source = Document::new(text.get(..at)?, limits).ok()?;
+            Some(Salvaged { error, ..salvage::message(&mut source)? })
+        }
+        Err(_) => None,
+    }
+}
+
 /// Reads any document, such as a value in XML.
-pub(super) fn read_element(text: &str, limits: &Limits) -> Result<Element, ReadError> {
+pub(crate) fn read_element(text: &str, limits: &Limits) -> Result<Element, ReadError> {
     check_length(text.as_bytes(), limits)?;
     let text = decode(text.as_bytes())?;
     let mut source = Document::new(&text, limits)?;

@@ -8,6 +8,7 @@
 //! | `bad` | malformed, hostile and merely unusual messages |
 //! | `credentials` | published and computed digests |
 //! | `notifications` | package #0 and its push message |
+//! | `trees` | management trees as values |
 //! | `any_message` | generated messages |
 //! | `round_trips` | model to octets to model; octets that are nothing |
 //! | `oracle` | libwbxml, which is not ours |
@@ -27,6 +28,8 @@ mod notifications;
 mod oracle;
 #[cfg(test)]
 mod round_trips;
+#[cfg(test)]
+mod trees;
 #[cfg(test)]
 mod vectors;
 #[cfg(test)]
