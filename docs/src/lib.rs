@@ -59,4 +59,7 @@ pub mod decisions {
 
     #[doc = include_str!("../decisions/0013_an_ending_campaign_is_swept_by_a_walk_over_devices.md")]
     pub mod d0013_an_ending_campaign_is_swept_by_a_walk_over_devices {}
+
+    #[doc = include_str!("../decisions/0027_a_queue_can_be_looked_at.md")]
+    pub mod d0027_a_queue_can_be_looked_at {}
 }

@@ -53,6 +53,12 @@ pub trait Store: Send + Sync + fmt::Debug {
         lease: Duration,
     ) -> Result<Vec<Claimed>, StoreError>;
 
+    /// The earliest instant in milliseconds at which a member of these queues is due that nobody holds a lease on; in the
+    /// past when one is waiting to be claimed. `None` when there is none. A look: nothing is claimed. A backend may say
+    /// of a leased member that it is due when its lease ends.
+    async fn earliest(&self, shard: Shard, queues: &[QueueName])
+    -> Result<Option<u64>, StoreError>;
+
     /// All counters of a set that were ever added to, in no order.
     async fn counters(&self, shard: Shard, set: u64) -> Result<Vec<(String, i64)>, StoreError>;
 
@@ -152,6 +158,7 @@ pub struct Calls {
     /// Changes in those commits.
     pub changes: u64,
     pub claim: u64,
+    pub earliest: u64,
     pub counters: u64,
     pub events: u64,
     pub trim: u64,
@@ -165,6 +172,7 @@ impl Calls {
             + self.read
             + self.commit
             + self.claim
+            + self.earliest
             + self.counters
             + self.events
             + self.trim
@@ -180,6 +188,7 @@ struct Counted {
     commit: AtomicU64,
     changes: AtomicU64,
     claim: AtomicU64,
+    earliest: AtomicU64,
     counters: AtomicU64,
     events: AtomicU64,
     trim: AtomicU64,
@@ -194,6 +203,7 @@ impl Counted {
             commit: self.commit.load(Ordering::Relaxed),
             changes: self.changes.load(Ordering::Relaxed),
             claim: self.claim.load(Ordering::Relaxed),
+            earliest: self.earliest.load(Ordering::Relaxed),
             counters: self.counters.load(Ordering::Relaxed),
             events: self.events.load(Ordering::Relaxed),
             trim: self.trim.load(Ordering::Relaxed),

@@ -50,6 +50,7 @@ macro_rules! promises {
             a_member_put_earlier_than_those_already_claimed_is_found
             two_claimers_never_hold_the_same_member
             a_queue_that_fills_while_it_is_claimed_loses_nothing
+            a_look_at_queues_tells_the_earliest_due_member_that_nobody_holds
             events_come_in_the_order_of_their_commits
             events_can_be_read_in_parts
             trimmed_events_are_gone_and_their_ids_are_not_given_again

@@ -189,3 +189,24 @@ pub(in crate::store) async fn a_queue_that_fills_while_it_is_claimed_loses_nothi
     filler.await.unwrap();
     assert_eq!(claim(&store, "q", 9).await, []);
 }
+
+pub(in crate::store) async fn a_look_at_queues_tells_the_earliest_due_member_that_nobody_holds(
+    store: Shared,
+) {
+    let both = ["q:1", "q:2"].map(QueueName::from);
+    assert_eq!(store.earliest(shard(), &both).await.unwrap(), None);
+    assert_eq!(store.earliest(shard(), &[]).await.unwrap(), None);
+    let now = store.now().await.unwrap().0;
+    put_members(&store, "q:1", &[("late", now + 600_000), ("soon", 70_000)]).await;
+    put_members(&store, "q:2", &[("first", 3), ("never", NEVER)]).await;
+    for _ in 0..2 {
+        assert_eq!(store.earliest(shard(), &both).await.unwrap(), Some(3), "nothing was claimed");
+    }
+    assert_eq!(members(&claim(&store, "q:2", 9).await), ["first"]);
+    assert_eq!(store.earliest(shard(), &both).await.unwrap(), Some(70_000));
+    assert_eq!(members(&claim(&store, "q:1", 9).await), ["soon"]);
+    let left = store.earliest(shard(), &both).await.unwrap().unwrap();
+    assert!(left >= now + 600_000, "the first two are held: {left}");
+    put_members(&store, "q:1", &[("soon", 5)]).await;
+    assert_eq!(store.earliest(shard(), &both).await.unwrap(), Some(5), "a put ends the lease");
+}

@@ -210,13 +210,7 @@ impl Inner {
         let until = now.saturating_add(milliseconds(lease));
         let snapshot = self.snapshot()?;
         let prefix = layout::queue_prefix(shard, queue);
-        let places = |from: &Place| {
-            let from = Bound::Included(layout::due_key(&prefix, from.due, &from.member).to_vec());
-            let pairs = self.walk(&snapshot, Space::Due, from, &prefix);
-            pairs.map(|pair| {
-                layout::due_and_member(&prefix, &pair?.0).map(|(due, member)| Place { due, member })
-            })
-        };
+        let places = |from: &Place| self.places(&snapshot, &prefix, from);
         let places = self.queues.claim(shard, queue, (now, until), most, places)?;
         let queue = queue.clone();
         Ok(places.into_iter().map(move |Place { due, member }| Claimed {
@@ -224,6 +218,26 @@ impl Inner {
             member,
             due,
         }))
+    }
+
+    fn earliest(&self, shard: Shard, queue: &QueueName) -> Result<Option<u64>, StoreError> {
+        let snapshot = self.snapshot()?;
+        let prefix = layout::queue_prefix(shard, queue);
+        let places = |from: &Place| self.places(&snapshot, &prefix, from);
+        self.queues.earliest(shard, queue, self.clock.now(), places)
+    }
+
+    /// The members of a queue on disk from a place on, in their order.
+    fn places<'a>(
+        &self,
+        snapshot: &Snapshot,
+        prefix: &'a [u8],
+        from: &Place,
+    ) -> impl Iterator<Item = Result<Place, StoreError>> + use<'a> {
+        let from = Bound::Included(layout::due_key(prefix, from.due, &from.member).to_vec());
+        self.walk(snapshot, Space::Due, from, prefix).map(move |pair| {
+            layout::due_and_member(prefix, &pair?.0).map(|(due, member)| Place { due, member })
+        })
     }
 }
 
@@ -274,6 +288,21 @@ impl Store for Embedded {
             claimed.extend(self.inner.claim(shard, queue, most - claimed.len(), lease)?);
         }
         Ok(claimed)
+    }
+
+    async fn earliest(
+        &self,
+        shard: Shard,
+        queues: &[QueueName],
+    ) -> Result<Option<u64>, StoreError> {
+        count(&self.counted.earliest);
+        check_claim(queues)?;
+        let mut earliest = None;
+        for queue in queues {
+            let due = self.inner.earliest(shard, queue)?;
+            earliest = due.into_iter().chain(earliest).min();
+        }
+        Ok(earliest)
     }
 
     async fn counters(&self, shard: Shard, set: u64) -> Result<Vec<(String, i64)>, StoreError> {

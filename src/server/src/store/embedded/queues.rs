@@ -77,6 +77,23 @@ impl Queues {
         lines.entry(queue.clone()).or_default().claim(now, until, most, places)
     }
 
+    /// When the first member that nobody holds is due. `places` as in [`Self::claim`].
+    pub(super) fn earliest<E, I>(
+        &self,
+        shard: Shard,
+        queue: &QueueName,
+        now: u64,
+        places: impl FnOnce(&Place) -> I,
+    ) -> Result<Option<u64>, E>
+    where
+        I: Iterator<Item = Result<Place, E>>,
+    {
+        match self.lines(shard).get_mut(queue) {
+            Some(line) => line.earliest(now, places),
+            None => places(&Place::FIRST).next().transpose().map(|place| Some(place?.due)),
+        }
+    }
+
     /// Hides the members that are about to move. Between the moment a move can be seen on disk and the moment
     /// [`Self::moved`] has taken note of it, a claim would otherwise lease a member that is then offered again.
     pub(super) fn moving(&self, shard: Shard, moves: &Moves) {
@@ -184,6 +201,27 @@ impl Line {
         self.due = due;
         self.from = last.map(Place::behind).or_else(|| self.from.take()).or(Some(Place::FIRST));
         Ok(())
+    }
+
+    fn earliest<E, I>(
+        &mut self,
+        now: u64,
+        places: impl FnOnce(&Place) -> I,
+    ) -> Result<Option<u64>, E>
+    where
+        I: Iterator<Item = Result<Place, E>>,
+    {
+        self.give_back(now);
+        let free =
+            |member: &Vec<u8>| !self.leases.contains_key(member) && !self.moving.contains(member);
+        let early = self.early.iter().find(|place| free(&place.member)).map(|place| place.due);
+        for place in places(self.from.as_ref().unwrap_or(&Place::FIRST)) {
+            let place = place?;
+            if free(&place.member) {
+                return Ok(Some(early.map_or(place.due, |early| early.min(place.due))));
+            }
+        }
+        Ok(early)
     }
 
     /// Forgets how far the walk has come.

@@ -239,6 +239,30 @@ impl Store for RedisStore {
         claimed.collect()
     }
 
+    async fn earliest(
+        &self,
+        shard: Shard,
+        queues: &[QueueName],
+    ) -> Result<Option<u64>, StoreError> {
+        count(&self.counted.earliest);
+        check_claim(queues)?;
+        let (_, firsts) = self
+            .inner
+            .ask(|pipeline| {
+                for queue in queues {
+                    let key = keys::queue_key(shard, queue);
+                    pipeline.cmd("ZRANGE").arg(key).arg(0).arg(0).arg("WITHSCORES");
+                }
+            })
+            .await?;
+        let mut earliest = None;
+        for first in firsts {
+            let scored = parse::<Vec<(Vec<u8>, u64)>>(first)?;
+            earliest = scored.into_iter().map(|(_, due)| due).chain(earliest).min();
+        }
+        Ok(earliest)
+    }
+
     async fn counters(&self, shard: Shard, set: u64) -> Result<Vec<(String, i64)>, StoreError> {
         count(&self.counted.counters);
         let mut command = redis::cmd("HGETALL");
