@@ -338,7 +338,7 @@ impl SimDevice {
         }
         self.session.server_msg_id = message.header.msg_id.0;
         if let Some(resp_uri) = &message.header.resp_uri {
-            self.session.url.clone_from(resp_uri);
+            resp_uri.as_str().clone_into(&mut self.session.url);
         }
         let server = self.server_cred(&message, reply.octets);
         if reply::is_challenge(&message) {
@@ -438,7 +438,7 @@ impl SimDevice {
         self.session.msg_id += 1;
         // One client addresses the server by the name that it gave itself.
         self.session.target = match (self.identity.kind.habits, answered) {
-            (Habits::B, Some(message)) => message.header.source.loc_uri.clone(),
+            (Habits::B, Some(message)) => message.header.source.loc_uri.to_string(),
             _ => self.terms.dm_url.clone(),
         };
         let cred = match self.session.client {

@@ -37,8 +37,8 @@ pub(crate) fn header(identity: &Identity, envelope: Envelope<'_>) -> Header {
     let mut target = Address::new(envelope.target);
     let mut source = Address::new(identity.device.clone());
     if identity.kind.habits == Habits::B && first {
-        target.loc_name = Some(identity.server_user.clone());
-        source.loc_name = Some(identity.user.clone());
+        target.loc_name = Some(identity.server_user.as_str().into());
+        source.loc_name = Some(identity.user.as_str().into());
     }
     let meta = Meta {
         max_msg_size: envelope.most_octets,
@@ -66,11 +66,8 @@ pub(crate) fn cred(identity: &Identity, nonce: &[u8]) -> Cred {
             ("syncml:auth-basic", digest::basic_credential(&identity.user, &identity.secret))
         }
     };
-    let meta = Meta {
-        format: Some(Format::B64),
-        media_type: Some(media_type.to_owned()),
-        ..Meta::default()
-    };
+    let meta =
+        Meta { format: Some(Format::B64), media_type: Some(media_type.into()), ..Meta::default() };
     Cred { meta, data: Data::text(data) }
 }
 
@@ -113,11 +110,9 @@ fn dev_info(identity: &Identity) -> Vec<Item> {
 
 fn item(identity: &Identity, name: &str, value: &str, format: Format) -> Item {
     let meta = match identity.kind.habits {
-        Habits::A => Meta {
-            format: Some(format),
-            media_type: Some("text/plain".to_owned()),
-            ..Meta::default()
-        },
+        Habits::A => {
+            Meta { format: Some(format), media_type: Some("text/plain".into()), ..Meta::default() }
+        }
         Habits::B => Meta::default(),
     };
     Item {

@@ -98,9 +98,10 @@ impl Stage {
     /// Codes of the statuses in the next message, the header's first.
     fn codes(&self) -> Vec<(String, u16)> {
         let statuses = self.request().commands.into_iter().filter_map(|command| match command {
-            Command::Status(status) => {
-                Some((status.cmd.clone(), status.code.map_or(0, wire::status::StatusCode::code)))
-            }
+            Command::Status(status) => Some((
+                status.cmd.to_string(),
+                status.code.map_or(0, wire::status::StatusCode::code),
+            )),
             _ => None,
         });
         statuses.collect()

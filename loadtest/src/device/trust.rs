@@ -136,7 +136,7 @@ impl SimDevice {
             }
             (_, wrong) => (refusal(habits, wrong), Some(self.new_nonce())),
         };
-        let refs = |uri: &str| vec![uri.to_owned()];
+        let refs = |uri: &str| vec![uri.into()];
         let (target_refs, source_refs) = match habits {
             Habits::A => {
                 (refs(&message.header.target.loc_uri), refs(&message.header.source.loc_uri))
@@ -147,7 +147,7 @@ impl SimDevice {
             id: None,
             msg_ref: Some(message.header.msg_id),
             about: StatusTarget::Header,
-            cmd: "SyncHdr".to_owned(),
+            cmd: "SyncHdr".into(),
             target_refs,
             source_refs,
             cred: None,
@@ -181,8 +181,8 @@ impl SimDevice {
 fn chal(next_nonce: String) -> Meta {
     Meta {
         format: Some(Format::B64),
-        media_type: Some("syncml:auth-md5".to_owned()),
-        next_nonce: Some(next_nonce),
+        media_type: Some("syncml:auth-md5".into()),
+        next_nonce: Some(next_nonce.into()),
         ..Meta::default()
     }
 }

@@ -277,7 +277,7 @@ impl Worker<'_> {
         let meta = match self.identity.kind.habits {
             Habits::A => Meta {
                 format: Some(format),
-                media_type: Some("text/plain".to_owned()),
+                media_type: Some("text/plain".into()),
                 ..Meta::default()
             },
             Habits::B => Meta {
@@ -363,8 +363,8 @@ fn status(
         id: None,
         msg_ref: Some(answered),
         about: command.id().map_or(StatusTarget::Unnamed, |id| StatusTarget::Command(id.clone())),
-        cmd: command.name().to_owned(),
-        target_refs: with_target.map(str::to_owned).into_iter().collect(),
+        cmd: command.name().into(),
+        target_refs: with_target.map(Into::into).into_iter().collect(),
         source_refs: Vec::new(),
         cred: None,
         chal: None,

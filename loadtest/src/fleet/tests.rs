@@ -103,7 +103,7 @@ Retry-After: 1",
         let device = request.header.source.loc_uri.clone();
         let index = identity::index_of_name(&device).unwrap();
         let mut sessions = self.sessions.lock().unwrap();
-        let (script, step) = sessions.entry(device).or_insert_with(|| {
+        let (script, step) = sessions.entry(device.to_string()).or_insert_with(|| {
             let identity = Identity::of(self.seed, index, &self.mix, "dm.operator.example");
             (Script::new(&identity), 0)
         });

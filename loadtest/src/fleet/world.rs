@@ -216,7 +216,7 @@ impl Texts {
         match format {
             PackedFormat::Deleted => None,
             PackedFormat::Known(place) => FORMATS.get(usize::from(place)).cloned(),
-            PackedFormat::Other(number) => Some(Format::Other(self.text(number))),
+            PackedFormat::Other(number) => Some(Format::Other(self.text(number).into())),
         }
     }
 }
@@ -258,7 +258,7 @@ mod tests {
             },
             Change {
                 path: "AP/X".to_owned(),
-                now: Some((Format::Other("odd".to_owned()), "1".to_owned())),
+                now: Some((Format::Other("odd".into()), "1".to_owned())),
             },
             Change { path: "Bookmarks".to_owned(), now: None },
         ];

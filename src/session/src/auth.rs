@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     fn chal(kind: &str) -> Meta {
-        Meta { media_type: Some(kind.to_owned()), ..Meta::default() }
+        Meta { media_type: Some(kind.into()), ..Meta::default() }
     }
 
     #[test]
@@ -190,10 +190,13 @@ mod tests {
 
     #[test]
     fn an_empty_nonce_leaves_the_old_one_in_force() {
-        assert_eq!(given_nonce(&Meta { next_nonce: Some(String::new()), ..Meta::default() }), None);
+        assert_eq!(
+            given_nonce(&Meta { next_nonce: Some(String::new().into()), ..Meta::default() }),
+            None
+        );
         assert_eq!(given_nonce(&Meta::default()), None);
         assert!(
-            given_nonce(&Meta { next_nonce: Some("AAAA".to_owned()), ..Meta::default() }).is_some()
+            given_nonce(&Meta { next_nonce: Some("AAAA".into()), ..Meta::default() }).is_some()
         );
     }
 }

@@ -57,8 +57,8 @@ impl<'a> Reply<'a> {
     pub(crate) fn header_status(&mut self, code: StatusCode, chal: Option<Meta>, items: Vec<Item>) {
         let header = &self.message.header;
         let status = Status {
-            target_refs: vec![echo(&header.target.loc_uri)],
-            source_refs: vec![echo(&header.source.loc_uri)],
+            target_refs: vec![echo(&header.target.loc_uri).into()],
+            source_refs: vec![echo(&header.source.loc_uri).into()],
             chal,
             items,
             ..self.status_of(StatusTarget::Header, "SyncHdr", code)
@@ -78,7 +78,7 @@ impl<'a> Reply<'a> {
             id: None,
             msg_ref: Some(self.message.header.msg_id),
             about,
-            cmd: cmd.to_owned(),
+            cmd: cmd.into(),
             target_refs: Vec::new(),
             source_refs: Vec::new(),
             cred: None,
@@ -150,8 +150,11 @@ impl<'a> Reply<'a> {
             session_id: device.session_id.clone(),
             msg_id: self.msg_id,
             target: Address::new(echo(&device.source.loc_uri)),
-            source: Address { loc_uri: self.context.url.to_owned(), loc_name: loc_name.flatten() },
-            resp_uri: head.resp_uri,
+            source: Address {
+                loc_uri: self.context.url.into(),
+                loc_name: loc_name.flatten().map(Into::into),
+            },
+            resp_uri: head.resp_uri.map(Into::into),
             no_resp: false,
             cred: head.cred,
             meta: head.meta,

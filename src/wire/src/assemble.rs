@@ -7,7 +7,7 @@
 use crate::{
     encoding::ReadError,
     ids::{CmdId, MsgId, SessionId},
-    message::{Address, Command, Content, Cred, Data, Element, Header, Message, Version},
+    message::{Address, Command, Content, Cred, Data, Element, Header, Message, Text, Version},
     meta::{Format, Meta},
     tag::Tag,
 };
@@ -104,7 +104,7 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
     }
 
     /// The text of the element just opened; elements in it are skipped.
-    fn text(&mut self) -> Result<String, ReadError> {
+    fn text(&mut self) -> Result<Text, ReadError> {
         let mut text = Cow::Borrowed("");
         loop {
             match self.source.next()? {
@@ -116,7 +116,7 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
                     append(&mut text, Cow::Borrowed(piece));
                 }
                 Event::Open(_) => self.skip()?,
-                Event::Close => return Ok(text.into_owned()),
+                Event::Close => return Ok(text.into()),
             }
         }
     }
@@ -127,7 +127,7 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
     }
 
     fn header(&mut self) -> Result<Header, ReadError> {
-        let (mut dtd, mut protocol) = (String::new(), String::new());
+        let (mut dtd, mut protocol) = (Text::default(), Text::default());
         let (mut session_id, mut msg_id, mut target, mut source) = (None, None, None, None);
         let (mut resp_uri, mut no_resp, mut cred, mut meta) = (None, false, None, Meta::default());
         self.children(|this, tag| {
@@ -217,7 +217,7 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
             }
         }
         match octets {
-            None if elements.is_empty() => Ok(Data::Text(text.into_owned())),
+            None if elements.is_empty() => Ok(Data::Text(text.into())),
             Some(octets) if elements.is_empty() => Ok(Data::Opaque(octets)),
             None if text.trim().is_empty() => Ok(Data::Elements(elements)),
             _ => Err(ReadError::Mixed { at: self.source.at() }),
@@ -326,7 +326,7 @@ const TNDS_WBXML: &str = "application/vnd.syncml.dmtnds+wbxml";
 
 fn text_or_octets(octets: Vec<u8>) -> Data {
     match String::from_utf8(octets) {
-        Ok(text) => Data::Text(text),
+        Ok(text) => Data::Text(text.into()),
         Err(no_text) => Data::Opaque(no_text.into_bytes()),
     }
 }

@@ -210,7 +210,7 @@ impl Credential {
         if kind.eq_ignore_ascii_case(MD5) {
             let octets = match &cred.data {
                 Data::Opaque(octets) if octets.len() == 16 => octets.clone(),
-                Data::Text(text) if text.len() == 16 => text.clone().into_bytes(),
+                Data::Text(text) if text.len() == 16 => text.as_bytes().to_vec(),
                 data => decoded(data)?,
             };
             let digest =
@@ -243,20 +243,20 @@ fn decoded(data: &Data) -> Result<Vec<u8>, CredError> {
 
 /// MD5 credentials.
 pub fn md5_cred(secret: &SecretHash, nonce: &Nonce) -> Cred {
-    Cred { meta: auth_meta(MD5), data: Data::Text(base64_text(&md5(secret, nonce))) }
+    Cred { meta: auth_meta(MD5), data: Data::text(base64_text(&md5(secret, nonce))) }
 }
 
 /// Basic credentials.
 pub fn basic_cred(user: &str, password: &str) -> Cred {
     Cred {
         meta: auth_meta(BASIC),
-        data: Data::Text(base64_text(format!("{user}:{password}").as_bytes())),
+        data: Data::text(base64_text(format!("{user}:{password}").as_bytes())),
     }
 }
 
 /// The content of a `Chal` that asks for MD5 credentials under `nonce`.
 pub fn chal_md5(nonce: &Nonce) -> Meta {
-    Meta { next_nonce: Some(nonce.to_base64()), ..auth_meta(MD5) }
+    Meta { next_nonce: Some(nonce.to_base64().into()), ..auth_meta(MD5) }
 }
 
 /// The content of a `Chal` that asks for Basic credentials.
@@ -265,7 +265,7 @@ pub fn chal_basic() -> Meta {
 }
 
 fn auth_meta(kind: &str) -> Meta {
-    Meta { format: Some(Format::B64), media_type: Some(kind.to_owned()), ..Meta::default() }
+    Meta { format: Some(Format::B64), media_type: Some(kind.into()), ..Meta::default() }
 }
 
 #[cfg(test)]
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn unreadable_credentials_say_why() {
         let cred = |kind: Option<&str>, data: &str| Cred {
-            meta: Meta { media_type: kind.map(str::to_owned), ..Meta::default() },
+            meta: Meta { media_type: kind.map(Into::into), ..Meta::default() },
             data: Data::text(data),
         };
         assert_eq!(Credential::read(&cred(None, "bm9jb2xvbg==")), Err(CredError::NoColon));

@@ -1,5 +1,7 @@
 //! The identifiers of the protocol, each a type of its own.
 
+use crate::message::Text;
+use compact_str::format_compact;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -7,7 +9,7 @@ use std::fmt;
 ///
 /// The specification allows four octets; real clients send up to this many characters.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct SessionId(String);
+pub struct SessionId(Text);
 
 impl SessionId {
     /// The longest id accepted, in octets.
@@ -16,13 +18,13 @@ impl SessionId {
     /// Reads an id; `None` when it is empty or longer than [`Self::LONGEST`].
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        (!text.is_empty() && text.len() <= Self::LONGEST).then(|| Self(text.to_owned()))
+        (!text.is_empty() && text.len() <= Self::LONGEST).then(|| Self(text.into()))
     }
 
     /// The id that a device makes of the session id in a notification: upper-case hexadecimal without leading zeros
     /// (DM Notification 1.2, "sessionid").
     pub fn from_notification(sid: u16) -> Self {
-        Self(format!("{sid:X}"))
+        Self(format_compact!("{sid:X}"))
     }
 
     pub fn as_str(&self) -> &str {
@@ -71,7 +73,7 @@ pub struct CmdId(Spelling);
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 enum Spelling {
     Number(u32),
-    Text(Box<str>),
+    Text(Text),
 }
 
 impl CmdId {

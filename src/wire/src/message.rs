@@ -11,6 +11,9 @@ use crate::{
 };
 use std::fmt;
 
+/// A piece of text. Most of a message's are short, and take no allocation.
+pub type Text = compact_str::CompactString;
+
 /// One `SyncML` document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -29,7 +32,7 @@ pub struct Header {
     pub target: Address,
     pub source: Address,
     /// Where the sender wants the next message.
-    pub resp_uri: Option<String>,
+    pub resp_uri: Option<Text>,
     pub no_resp: bool,
     pub cred: Option<Cred>,
     pub meta: Meta,
@@ -45,7 +48,7 @@ pub enum Version {
     /// 1.2 and DM/1.3
     Dm13,
     /// Any other pair; answered with 505 or 513.
-    Other { dtd: String, protocol: String },
+    Other { dtd: Text, protocol: Text },
 }
 
 impl Version {
@@ -54,7 +57,7 @@ impl Version {
             ("1.1", "DM/1.1") => Self::Dm11,
             ("1.2", "DM/1.2") => Self::Dm12,
             ("1.2", "DM/1.3") => Self::Dm13,
-            _ => Self::Other { dtd: dtd.to_owned(), protocol: protocol.to_owned() },
+            _ => Self::Other { dtd: dtd.into(), protocol: protocol.into() },
         }
     }
 
@@ -79,13 +82,13 @@ impl Version {
 /// `Target` or `Source`: an address, and in the header the name that goes with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Address {
-    pub loc_uri: String,
+    pub loc_uri: Text,
     /// In `SyncHdr/Source`, the user name of MD5 credentials.
-    pub loc_name: Option<String>,
+    pub loc_name: Option<Text>,
 }
 
 impl Address {
-    pub fn new(loc_uri: impl Into<String>) -> Self {
+    pub fn new(loc_uri: impl Into<Text>) -> Self {
         Self { loc_uri: loc_uri.into(), loc_name: None }
     }
 }
@@ -179,7 +182,7 @@ pub struct Exec {
     pub id: Option<CmdId>,
     pub no_resp: bool,
     pub meta: Meta,
-    pub correlator: Option<String>,
+    pub correlator: Option<Text>,
     /// One, by the specification; more are kept.
     pub items: Vec<Item>,
     pub other: Vec<Element>,
@@ -191,7 +194,7 @@ pub struct Alert {
     pub no_resp: bool,
     /// `None` when `Data` is absent or no number.
     pub code: Option<AlertCode>,
-    pub correlator: Option<String>,
+    pub correlator: Option<Text>,
     pub items: Vec<Item>,
     pub other: Vec<Element>,
 }
@@ -212,9 +215,9 @@ pub struct Status {
     pub msg_ref: Option<MsgId>,
     pub about: StatusTarget,
     /// `Cmd`: the name of the command that is answered.
-    pub cmd: String,
-    pub target_refs: Vec<String>,
-    pub source_refs: Vec<String>,
+    pub cmd: Text,
+    pub target_refs: Vec<Text>,
+    pub source_refs: Vec<Text>,
     pub cred: Option<Cred>,
     /// `Chal`: what the other side must prove itself with.
     pub chal: Option<Meta>,
@@ -234,10 +237,10 @@ pub struct Results {
     /// Absent means 1 (`RepPro`).
     pub cmd_ref: Option<CmdId>,
     /// Windows adds it.
-    pub cmd: Option<String>,
+    pub cmd: Option<Text>,
     pub meta: Meta,
-    pub target_ref: Option<String>,
-    pub source_ref: Option<String>,
+    pub target_ref: Option<Text>,
+    pub source_ref: Option<Text>,
     pub items: Vec<Item>,
     pub other: Vec<Element>,
 }
@@ -254,7 +257,7 @@ pub struct Item {
 }
 
 impl Item {
-    pub fn at(target: impl Into<String>) -> Self {
+    pub fn at(target: impl Into<Text>) -> Self {
         Self { target: Some(Address::new(target)), ..Self::default() }
     }
 }
@@ -262,7 +265,7 @@ impl Item {
 /// The content of `Data`. Printed by its size only: it may be a password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Data {
-    Text(String),
+    Text(Text),
     /// Octets that are not text, or that WBXML carried as OPAQUE and that are not valid UTF-8.
     Opaque(Vec<u8>),
     /// Elements in line, such as a TNDS document.
@@ -270,7 +273,7 @@ pub enum Data {
 }
 
 impl Data {
-    pub fn text(text: impl Into<String>) -> Self {
+    pub fn text(text: impl Into<Text>) -> Self {
         Self::Text(text.into())
     }
 

@@ -1,6 +1,6 @@
 //! Meta information: the format, type and size of data, and what a side can take (namespace `syncml:metinf`).
 
-use crate::message::Element;
+use crate::message::{Element, Text};
 use std::fmt;
 
 /// The children of a `Meta` element. All may be absent; only those present are printed, and never a nonce.
@@ -8,19 +8,19 @@ use std::fmt;
 pub struct Meta {
     pub format: Option<Format>,
     /// A MIME type, an authentication type or the type of a generic alert, as written.
-    pub media_type: Option<String>,
+    pub media_type: Option<Text>,
     /// Importance of a generic alert, as written.
-    pub mark: Option<String>,
+    pub mark: Option<Text>,
     /// Octets of the whole object as transported; only in the first part of a large object.
     pub size: Option<u64>,
     /// Base64 text, exactly as written; decoded by [`crate::digest`].
-    pub next_nonce: Option<String>,
-    pub version: Option<String>,
+    pub next_nonce: Option<Text>,
+    pub version: Option<Text>,
     /// The largest message that the sender takes, in octets.
     pub max_msg_size: Option<u64>,
     /// The largest object that the sender takes, in octets.
     pub max_obj_size: Option<u64>,
-    pub emi: Option<String>,
+    pub emi: Option<Text>,
     /// Children without a field here, kept so that they survive a round trip.
     pub other: Vec<Element>,
 }
@@ -65,14 +65,14 @@ macro_rules! formats {
         pub enum Format {
             $($(#[doc = $doc])+ $name,)+
             /// A format without a row in the table; read as text.
-            Other(String),
+            Other(Text),
         }
 
         impl Format {
             /// Reads a format name, case aside.
             pub fn from_name(name: &str) -> Self {
                 $(if name.eq_ignore_ascii_case($text) { return Self::$name; })+
-                Self::Other(name.to_owned())
+                Self::Other(name.into())
             }
 
             pub fn name(&self) -> &str {

@@ -92,9 +92,9 @@ pub fn text(found: &Found) -> Option<String> {
     match (&found.format, &found.data) {
         (_, None) => Some(String::new()),
         (Some(Format::B64 | Format::Bin), Some(Data::Opaque(octets))) => Some(base64_text(octets)),
-        (Some(Format::B64 | Format::Bin), Some(Data::Text(text))) => {
-            Some(base64_octets(text).map_or_else(|| text.clone(), |octets| base64_text(&octets)))
-        }
+        (Some(Format::B64 | Format::Bin), Some(Data::Text(text))) => Some(
+            base64_octets(text).map_or_else(|| text.to_string(), |octets| base64_text(&octets)),
+        ),
         (_, Some(data)) => data.as_text().map(str::to_owned),
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use wire::{
     ids::StatusTarget,
-    message::{Address, Command, Content, Cred, Data, Element, Item, Message},
+    message::{Address, Command, Content, Cred, Data, Element, Item, Message, Text},
     meta::Meta,
 };
 
@@ -159,7 +159,7 @@ fn address(address: &Address) -> Value {
     }
 }
 
-fn texts(texts: &[String]) -> Value {
+fn texts(texts: &[Text]) -> Value {
     if texts.is_empty() { Value::Null } else { json!(texts) }
 }
 

@@ -93,7 +93,7 @@ fn nonce(meta: &mut Meta, show: bool) {
     if let Some(nonce) = &mut meta.next_nonce
         && !show
     {
-        HIDDEN.clone_into(nonce);
+        *nonce = HIDDEN.into();
     }
 }
 

@@ -30,7 +30,7 @@ impl Utterance {
             id: Some(self.ids.next_id()),
             msg_ref: Some(MsgId(msg)),
             about,
-            cmd: "Get".to_owned(),
+            cmd: "Get".into(),
             target_refs: Vec::new(),
             source_refs: Vec::new(),
             cred: None,
@@ -69,8 +69,11 @@ impl Utterance {
     }
 
     pub(crate) fn event(&mut self, code: u32, kind: &str, data: String) {
-        let meta = Meta { media_type: Some(kind.to_owned()), ..Meta::default() };
-        self.alert(code, vec![Item { meta, data: Some(Data::Text(data)), ..Item::default() }]);
+        let meta = Meta { media_type: Some(kind.into()), ..Meta::default() };
+        self.alert(
+            code,
+            vec![Item { meta, data: Some(Data::Text(data.into())), ..Item::default() }],
+        );
     }
 
     pub(crate) fn replace(&mut self, items: Vec<Item>) {

@@ -324,7 +324,7 @@ impl Trial {
         };
         let source = node.map(Address::new);
         let more = matches!(value, Value::Partial);
-        let item = Item { source, data: Some(Data::Text(text)), more, ..Item::default() };
+        let item = Item { source, data: Some(Data::Text(text.into())), more, ..Item::default() };
         utterance.results(Some((msg, id)).filter(|_| !matches!(value, Value::Unreferenced)), item);
     }
 

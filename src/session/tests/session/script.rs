@@ -91,7 +91,9 @@ pub(crate) fn say(utterance: &mut Utterance, heard: u32, line: &str, words: &[&s
             let chal = match chal {
                 ["nonce", name] => Some(digest::chal_md5(&nonce(name))),
                 ["basic"] => Some(digest::chal_basic()),
-                ["empty"] => Some(Meta { next_nonce: Some(String::new()), ..digest::chal_basic() }),
+                ["empty"] => {
+                    Some(Meta { next_nonce: Some(String::new().into()), ..digest::chal_basic() })
+                }
                 _ => None,
             };
             utterance.status(heard, StatusTarget::Header, code.parse().ok(), chal);
@@ -144,7 +146,7 @@ fn result(value: &str) -> Item {
     };
     Item {
         meta: Meta::with_format(Format::from_name(format)),
-        data: Some(Data::Text(data)),
+        data: Some(Data::Text(data.into())),
         ..Item::default()
     }
 }

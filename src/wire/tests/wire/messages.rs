@@ -104,7 +104,7 @@ fn restore_type(message: &mut Message) {
         for item in &mut edit.items {
             assert!(matches!(item.data, Some(Data::Elements(_) | Data::Text(_))));
             let media_type = item.meta.media_type.as_mut().unwrap();
-            *media_type = media_type.replace("+wbxml", "+xml");
+            *media_type = media_type.replace("+wbxml", "+xml").into();
         }
     }
 }
