@@ -7,8 +7,10 @@ use crate::document::{
 use crate::expression::{Expression, ExpressionError};
 use crate::job::Terms;
 use crate::limits;
+use crate::pace::Ramp;
 use crate::problem::Problem;
 use crate::retry::Retry;
+use crate::schedule::{Schedule, ZoneUnknown};
 use crate::setting::{Setting, distinct, reads_of};
 use crate::target::Fields;
 use crate::time::Instant;
@@ -109,6 +111,22 @@ impl Campaign {
         self.document.expires
     }
 
+    /// The windows in which devices may be notified.
+    pub fn schedule(&self) -> &Schedule {
+        &self.document.schedule
+    }
+
+    /// The first instant from `from` on at which a device may be notified: after the start, in a window by the right clock.
+    /// `None` when there is none any more. `zone` is the device's time zone as the registry has it.
+    pub fn first_chance(&self, from: Instant, zone: &str) -> Result<Option<Instant>, ZoneUnknown> {
+        let from = self.start().map_or(from, |start| start.max(from));
+        self.document.schedule.opening(from, zone)
+    }
+
+    pub fn ramp(&self) -> Option<Ramp> {
+        self.document.ramp
+    }
+
     /// Devices that may be notified a second.
     pub fn per_second(&self) -> Option<u32> {
         self.document.per_second
@@ -131,7 +149,11 @@ impl Campaign {
         let Deliver { mode, attempts, answer_within, .. } = self.document.deliver;
         let retry =
             Retry { attempts, base: answer_within, cap: limits::LONGEST_PAUSE.max(answer_within) };
-        Terms { retry, answer_within, pull: mode == Mode::Pull }
+        let pull_until = match mode {
+            Mode::PullUntil(until) => Some(until),
+            Mode::Push | Mode::Pull => None,
+        };
+        Terms { retry, answer_within, pull: mode == Mode::Pull, pull_until }
     }
 
     /// Whether a registered device belongs to the campaign by its group or by the expression. Listed devices do anyway.

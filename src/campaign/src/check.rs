@@ -183,6 +183,7 @@ impl Checker<'_> {
                 );
             }
         }
+        self.times();
         let granted = match document.lane {
             Lane::Mass => true,
             Lane::Care => self.grounds.rights.care,
@@ -194,6 +195,48 @@ impl Checker<'_> {
                 format!("`{}` needs a right of its own", document.lane.name()),
                 "use `mass`, or have somebody with the right launch it",
             );
+        }
+    }
+
+    /// Whether there is a time at which a device can be notified, and one at which it may come by itself.
+    fn times(&mut self) {
+        let document = self.document;
+        let from = document.start.map_or(self.grounds.now, |start| start.max(self.grounds.now));
+        let end = document.expires.unwrap_or(Instant::LAST);
+        match document.deliver.mode {
+            Mode::Pull if !document.schedule.is_always() => self.problem(
+                "when.windows",
+                "says when devices are notified, and `deliver.mode: pull` notifies none",
+                "leave the windows and the days left out away, or write {pull_until: …}",
+            ),
+            Mode::Pull if document.ramp.is_some() => self.problem(
+                "pace.ramp",
+                "says how fast devices are notified, and `deliver.mode: pull` notifies none",
+                "leave it out",
+            ),
+            Mode::PullUntil(until) if until >= end => self.problem(
+                "deliver.mode",
+                "waits until the campaign is over: no device would be notified",
+                "write an earlier instant, or `pull`",
+            ),
+            Mode::PullUntil(until) if until <= from => self.problem(
+                "deliver.mode",
+                format!("{until} is no later than the beginning: there is nothing to wait for"),
+                "write a later instant, or `push`",
+            ),
+            Mode::Push | Mode::Pull | Mode::PullUntil(_) => {
+                let from = match document.deliver.mode {
+                    Mode::PullUntil(until) => until.max(from),
+                    Mode::Push | Mode::Pull => from,
+                };
+                if from < end && !document.schedule.opens_before(from, end) {
+                    self.problem(
+                        "when.windows",
+                        "no window opens between the start and the end of the campaign",
+                        "look at the days, the days left out, the time zone and `expires`",
+                    );
+                }
+            }
         }
     }
 

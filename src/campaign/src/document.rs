@@ -3,7 +3,9 @@
 //! Reading settles the schema: which keys there are, and that each value is of its kind. Whether the whole makes sense, and is
 //! permitted, is for [`crate::check`]. A key that belongs to a later version is refused by name, never passed over.
 
+use crate::pace::Ramp;
 use crate::problem::{self, Problem};
+use crate::schedule::Schedule;
 use crate::scope::Verb;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ use wire::meta::Format;
 mod reader;
 mod schema;
 mod tree;
+mod when;
 
 #[cfg(test)]
 mod tests;
@@ -43,8 +46,11 @@ pub struct Document {
     pub deliver: Deliver,
     pub start: Option<Instant>,
     pub expires: Option<Instant>,
+    /// Windows in which devices may be notified, and days on which they may not.
+    pub schedule: Schedule,
     /// Devices a second.
     pub per_second: Option<u32>,
+    pub ramp: Option<Ramp>,
     pub lane: Lane,
     pub report: Report,
     pub keep_results: Duration,
@@ -160,14 +166,15 @@ words! {
     }
 }
 
-words! {
-    /// Who begins.
-    Mode {
-        /// The device is notified.
-        Push = "push",
-        /// The device comes by itself.
-        Pull = "pull",
-    }
+/// Who begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The device is notified.
+    Push,
+    /// The device comes by itself.
+    Pull,
+    /// The device may come by itself until then; from then on it is notified.
+    PullUntil(Instant),
 }
 
 words! {

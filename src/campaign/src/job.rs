@@ -81,6 +81,8 @@ pub struct Terms {
     pub answer_within: Duration,
     /// Nothing is notified: the device comes by itself.
     pub pull: bool,
+    /// Nothing is notified before this instant: until then the device may come by itself.
+    pub pull_until: Option<Instant>,
 }
 
 impl Job {
@@ -140,6 +142,14 @@ impl Job {
             Self::Proving { deadline, .. } => Self::Proving { deadline, so_far },
             Self::Reverting { deadline, .. } => Self::Reverting { deadline, so_far },
             Self::Ended { .. } => self,
+        }
+    }
+
+    /// It may not be notified before `not_before`: a window closed, or a limit is used up. Anything but waiting goes on.
+    pub fn on_postponed(self, not_before: Instant) -> Self {
+        match self {
+            Self::Waiting { so_far, .. } => Self::Waiting { not_before, so_far },
+            other => other,
         }
     }
 
@@ -243,6 +253,8 @@ impl SoFar {
     fn again(self, now: Instant, dice: u64, terms: &Terms) -> Job {
         if terms.pull {
             Job::Waiting { not_before: now, so_far: self }
+        } else if let Some(until) = terms.pull_until.filter(|until| now < *until) {
+            Job::Waiting { not_before: until, so_far: self }
         } else if !terms.retry.is_last(self.attempts) {
             Job::Waiting {
                 not_before: now.plus(terms.retry.pause(self.attempts, dice)),

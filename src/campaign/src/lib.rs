@@ -12,6 +12,7 @@
 //! | [`job`], [`retry`] | one device's part: its states, what moves it on, when it is tried again |
 //! | [`control`], [`progress`] | a campaign's states, and the counters that they are decided from |
 //! | [`pace`] | a rate kept exactly |
+//! | [`schedule`] | windows, days left out, and whose clock they are read by |
 //! | [`time`] | instants and durations as people write them |
 
 mod campaign;
@@ -27,6 +28,7 @@ pub mod pace;
 mod problem;
 pub mod progress;
 pub mod retry;
+pub mod schedule;
 pub mod scope;
 mod setting;
 pub mod target;

@@ -30,3 +30,9 @@ pub const KEEP_RESULTS: RangeInclusive<Duration> =
     Duration::from_mins(1)..=Duration::from_hours(400 * 24);
 /// The longest pause between two notifications of a device, jitter aside.
 pub const LONGEST_PAUSE: Duration = Duration::from_hours(6);
+/// Windows of one campaign.
+pub const WINDOWS: usize = 16;
+/// Stretches of days left out.
+pub const BLACKOUTS: usize = 32;
+pub const DOUBLE_EVERY: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(24);

@@ -65,6 +65,59 @@ impl Gcra {
     }
 }
 
+/// A pace that begins low and doubles, as long as what was done holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ramp {
+    /// Devices a second at the beginning.
+    pub from: u32,
+    /// How long each pace is kept.
+    pub double_every: Duration,
+}
+
+/// How far a ramp is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Climb {
+    /// Devices a second.
+    pub rate: u32,
+    /// Since when.
+    pub since: Instant,
+    /// Jobs that were proven, and that failed, by then.
+    proven: u64,
+    failed: u64,
+}
+
+impl Ramp {
+    /// Of the jobs that came to an end at one pace, at most one in so many may have failed for the next pace.
+    const ONE_FAILED_IN: u64 = 20;
+
+    /// The first pace, from `now` on.
+    pub fn begin(&self, now: Instant) -> Climb {
+        Climb { rate: self.from, since: now, proven: 0, failed: 0 }
+    }
+
+    /// The next pace, when it is due: the present one was kept for [`Self::double_every`], at least one job was proven under
+    /// it and no more than one in twenty failed. `most` is the pace at which a ramp ends.
+    pub fn climb(
+        &self,
+        climb: &Climb,
+        most: u32,
+        proven: u64,
+        failed: u64,
+        now: Instant,
+    ) -> Option<Climb> {
+        let kept = now.since(climb.since) >= self.double_every;
+        let (good, bad) =
+            (proven.saturating_sub(climb.proven), failed.saturating_sub(climb.failed));
+        let holds = good > 0 && bad.saturating_mul(Self::ONE_FAILED_IN) <= good.saturating_add(bad);
+        (climb.rate < most && kept && holds).then(|| Climb {
+            rate: climb.rate.saturating_mul(2).min(most),
+            since: now,
+            proven,
+            failed,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +140,26 @@ mod tests {
             let full = u64::from(rate) * 10;
             assert!(taken <= full && taken * 100 >= full * 97, "{taken} of {full}");
         }
+    }
+
+    #[test]
+    fn a_ramp_doubles_while_what_was_done_holds_and_stands_still_otherwise() {
+        let ramp = Ramp { from: 10, double_every: Duration::from_mins(1) };
+        let minute = |n: u64| Instant(n * 60_000);
+        let first = ramp.begin(minute(0));
+        assert_eq!(first.rate, 10);
+        assert_eq!(ramp.climb(&first, 35, 500, 0, Instant(59_999)), None, "too soon");
+        assert_eq!(ramp.climb(&first, 35, 0, 0, minute(9)), None, "nothing was proven");
+        let second = ramp.climb(&first, 35, 400, 20, minute(1)).unwrap();
+        assert_eq!((second.rate, second.since), (20, minute(1)));
+        assert_eq!(
+            ramp.climb(&second, 35, 494, 26, minute(2)),
+            None,
+            "6 of 100 at this pace failed"
+        );
+        let third = ramp.climb(&second, 35, 900, 26, minute(3)).unwrap();
+        assert_eq!(third.rate, 35, "no faster than the pace");
+        assert_eq!(ramp.climb(&third, 35, 9_000, 26, minute(30)), None, "it has arrived");
     }
 
     #[test]

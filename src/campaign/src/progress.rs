@@ -126,6 +126,7 @@ mod tests {
         retry: Retry { attempts: 2, base: Duration::from_secs(1), cap: Duration::from_secs(1) },
         answer_within: Duration::from_secs(10),
         pull: false,
+        pull_until: None,
     };
 
     #[test]

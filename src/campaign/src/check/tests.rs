@@ -57,6 +57,36 @@ fn every_rule_has_a_problem_of_its_own() {
             "is not after `when.start`",
         ),
         ("when: {expires: 2026-01-01T00:00:00Z}", "when.expires", "2026-01-01T00:00:00Z is over"),
+        (
+            "deliver: {mode: pull}\nwhen: {expires: 2027-01-01T00:00:00Z, time_zone: UTC, windows: [{from: \"01:00\", to: \"02:00\"}]}",
+            "when.windows",
+            "notifies none",
+        ),
+        (
+            "deliver: {mode: pull}\nwhen: {expires: 2027-01-01T00:00:00Z}\npace: {ramp: {from: 1, double_every: 1m}}",
+            "pace.ramp",
+            "notifies none",
+        ),
+        (
+            "deliver: {mode: {pull_until: 2027-01-01T00:00:00Z}}\nwhen: {expires: 2027-01-01T00:00:00Z}",
+            "deliver.mode",
+            "no device would be notified",
+        ),
+        (
+            "deliver: {mode: {pull_until: 2026-01-01T00:00:00Z}}",
+            "deliver.mode",
+            "nothing to wait for",
+        ),
+        (
+            "when: {start: 2026-11-23T00:00:00Z, expires: 2026-11-27T00:00:00Z, time_zone: UTC, windows: [{days: sun, from: \"01:00\", to: \"02:00\"}]}",
+            "when.windows",
+            "no window opens between the start and the end",
+        ),
+        (
+            "when: {expires: 2026-10-02T00:00:00Z, time_zone: device, blackout: [{from: 2026-09-01, to: 2026-10-31}]}",
+            "when.windows",
+            "no window opens",
+        ),
         ("lane: care", "lane", "`care` needs a right of its own"),
         // scope
         (

@@ -180,7 +180,7 @@ impl Reader {
     }
 
     /// A text that is turned into something; `help` says what is expected.
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         &mut self,
         section: &Section<'_>,
         key: &str,

@@ -2,6 +2,7 @@
 
 use super::reader::{Reader, Section, Words};
 use super::tree::{Node, Value};
+use super::when::{self, When};
 use super::{
     Apply, Atomic, Confirm, Declared, Deliver, Devices, Document, Lane, Mode, Prove, Report, Then,
     Ui, Variant,
@@ -9,7 +10,6 @@ use super::{
 use crate::limits;
 use crate::problem::suggestion;
 use crate::scope::Verb;
-use crate::time::Instant;
 use std::time::Duration;
 use wire::meta::Format;
 
@@ -43,9 +43,6 @@ const SETTING: Words =
 const VARIANT: Words = Words { known: &["when", "settings", "skip"], later: &[] };
 const CONFIRM: Words = Words { known: &["ask", "default", "wait"], later: &[] };
 const DELIVER: Words = Words { known: &["mode", "ui", "attempts", "answer_within"], later: &[] };
-const WHEN: Words =
-    Words { known: &["start", "expires"], later: &["windows", "time_zone", "blackout"] };
-const PACE: Words = Words { known: &["per_second"], later: &["ramp", "per"] };
 
 /// The document, as far as it could be read; none when it is no map at all.
 pub(super) fn document(reader: &mut Reader, node: &Node) -> Option<Document> {
@@ -61,7 +58,8 @@ pub(super) fn document(reader: &mut Reader, node: &Node) -> Option<Document> {
         reader.missing(&root, "settings", "say what the campaign does on a device");
     }
     reader.choice(&root, "on_broken", &[("keep", ())], &["revert"]);
-    let (start, expires) = when(reader, &root);
+    let When { start, expires, schedule } = when::when(reader, &root);
+    let (per_second, ramp) = when::pace(reader, &root);
     Some(Document {
         text: String::new(),
         campaign,
@@ -80,8 +78,9 @@ pub(super) fn document(reader: &mut Reader, node: &Node) -> Option<Document> {
         deliver: deliver(reader, &root),
         start,
         expires,
-        per_second: sub(reader, &root, "pace", PACE)
-            .and_then(|pace| reader.number(&pace, "per_second", 1..=crate::pace::Gcra::FASTEST)),
+        schedule,
+        per_second,
+        ramp,
         lane: reader.choice(&root, "lane", Lane::WORDS, &[]).unwrap_or(Lane::Mass),
         report: reader.choice(&root, "report", Report::WORDS, &[]).unwrap_or(Report::EveryDevice),
         keep_results: reader
@@ -91,7 +90,7 @@ pub(super) fn document(reader: &mut Reader, node: &Node) -> Option<Document> {
     })
 }
 
-fn sub<'n>(
+pub(super) fn sub<'n>(
     reader: &mut Reader,
     root: &Section<'n>,
     key: &str,
@@ -193,7 +192,7 @@ fn setting(reader: &mut Reader, path: String, node: &Node) -> Option<Declared> {
     Some(Declared { path, uri, verb: verb?, format: format?, value: value?, secret, readable })
 }
 
-fn node_of<'n>(section: &Section<'n>, key: &str) -> Option<&'n Node> {
+pub(super) fn node_of<'n>(section: &Section<'n>, key: &str) -> Option<&'n Node> {
     section.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.node)
 }
 
@@ -302,7 +301,7 @@ fn deliver(reader: &mut Reader, root: &Section<'_>) -> Deliver {
         answer_within: Duration::from_mins(10),
     };
     let Some(section) = sub(reader, root, "deliver", DELIVER) else { return deliver };
-    if let Some(mode) = reader.choice(&section, "mode", Mode::WORDS, &["pull_until"]) {
+    if let Some(mode) = when::mode(reader, &section) {
         deliver.mode = mode;
     }
     if let Some(ui) = reader.choice(&section, "ui", Ui::WORDS, &[]) {
@@ -315,11 +314,4 @@ fn deliver(reader: &mut Reader, root: &Section<'_>) -> Deliver {
         deliver.answer_within = answer_within;
     }
     deliver
-}
-
-fn when(reader: &mut Reader, root: &Section<'_>) -> (Option<Instant>, Option<Instant>) {
-    match sub(reader, root, "when", WHEN) {
-        Some(section) => (reader.instant(&section, "start"), reader.instant(&section, "expires")),
-        None => (None, None),
-    }
 }

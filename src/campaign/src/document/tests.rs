@@ -154,15 +154,6 @@ fn a_key_of_a_later_version_is_refused_by_its_name() {
         ("prove: reconnect", "prove", "reconnect"),
         ("on_broken: revert", "on_broken", "revert"),
         ("revert_until: 7d", "revert_until", "revert_until"),
-        (
-            "deliver: {mode: {pull_until: 2026-12-01T00:00:00Z}}",
-            "deliver.mode.pull_until",
-            "pull_until",
-        ),
-        ("when: {windows: [{days: mon-fri}]}", "when.windows", "windows"),
-        ("when: {time_zone: device}", "when.time_zone", "time_zone"),
-        ("when: {blackout: []}", "when.blackout", "blackout"),
-        ("pace: {ramp: {from: 10}}", "pace.ramp", "ramp"),
         ("pace: {per: {cell: 20}}", "pace.per", "per"),
         ("waves: [{share: 1%}]", "waves", "waves"),
         ("stop: [{failed: 5%}]", "stop", "stop"),
@@ -394,4 +385,81 @@ fn printing_a_document_shows_no_values_and_no_devices() {
     .unwrap();
     let shown = format!("{document:?} {:?} {:?}", document.devices, document.settings);
     assert!(!shown.contains("447700900123") && !shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn times_are_read_whole() {
+    let document = Document::parse(&format!(
+        "{SMALL}
+when:
+  start: 2026-11-25T01:00:00+01:00
+  expires: 2026-12-27T05:00:00+01:00
+  windows: [{{days: mon-fri, from: \"01:00\", to: \"05:00\"}}, {{from: \"22:00\", to: \"24:00\"}}]
+  time_zone: {{device_or: Europe/Berlin}}
+  blackout: [{{from: 2026-12-24, to: 2026-12-26}}]
+pace: {{per_second: 2000, ramp: {{from: 10, double_every: 1m}}}}
+deliver: {{mode: {{pull_until: 2026-12-01T00:00:00Z}}}}
+"
+    ))
+    .unwrap();
+    assert_eq!((document.schedule.windows.len(), document.schedule.blackout.len()), (2, 1));
+    assert!(document.schedule.is_by_device());
+    assert_eq!(document.ramp, Some(Ramp { from: 10, double_every: Duration::from_mins(1) }));
+    let until = Instant::parse("2026-12-01T00:00:00Z").unwrap();
+    assert_eq!(document.deliver.mode, Mode::PullUntil(until));
+}
+
+#[test]
+fn times_that_cannot_be_are_refused_where_they_stand() {
+    let window = |window: &str| format!("when: {{time_zone: UTC, windows: [{window}]}}");
+    for (text, path, word) in [
+        (window("{from: \"01:00\", to: \"01:00\"}"), "when.windows[0]", "ends when it begins"),
+        (window("{from: \"01:00\"}"), "when.windows[0].to", "missing"),
+        (
+            window("{days: someday, from: \"01:00\", to: \"02:00\"}"),
+            "when.windows[0].days",
+            "no days",
+        ),
+        (window("{from: \"25:00\", to: \"02:00\"}"), "when.windows[0].from", "no time of day"),
+        (
+            "when: {windows: [{from: \"01:00\", to: \"02:00\"}]}".to_owned(),
+            "when.windows",
+            "time_zone",
+        ),
+        ("when: {time_zone: device}".to_owned(), "when.time_zone", "nothing to say"),
+        (
+            "when: {time_zone: Mars, blackout: [{from: 2026-12-24, to: 2026-12-24}]}".to_owned(),
+            "when.time_zone",
+            "no time zone",
+        ),
+        (
+            "when: {time_zone: UTC, blackout: [{from: 2026-12-24, to: 2026-12-23}]}".to_owned(),
+            "when.blackout[0]",
+            "before it begins",
+        ),
+        (
+            "when: {time_zone: UTC, blackout: [{from: 24.12.2026, to: 2026-12-25}]}".to_owned(),
+            "when.blackout[0].from",
+            "no date",
+        ),
+        (
+            "pace: {per_second: 10, ramp: {from: 10, double_every: 1m}}".to_owned(),
+            "pace.ramp.from",
+            "grow",
+        ),
+        ("pace: {ramp: {from: 10}}".to_owned(), "pace.ramp.double_every", "missing"),
+        (
+            "deliver: {mode: {pull_until: tomorrow}}".to_owned(),
+            "deliver.mode.pull_until",
+            "instant",
+        ),
+        ("deliver: {mode: sometimes}".to_owned(), "deliver.mode", "sometimes"),
+    ] {
+        let problems = Document::parse(&format!("{SMALL}\n{text}\n")).unwrap_err();
+        assert!(
+            problems.iter().any(|problem| problem.path == path
+                && format!("{} {}", problem.what, problem.help).contains(word)),
+            "{text}: {problems:?}"
+        );
+    }
 }

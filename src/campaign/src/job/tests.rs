@@ -5,6 +5,7 @@ const TERMS: Terms = Terms {
     retry: Retry { attempts: 3, base: Duration::from_mins(1), cap: Duration::from_mins(10) },
     answer_within: Duration::from_mins(10),
     pull: false,
+    pull_until: None,
 };
 const PULL: Terms = Terms { pull: true, ..TERMS };
 const NOW: Instant = Instant(1_000_000);

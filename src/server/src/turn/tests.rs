@@ -19,6 +19,7 @@ fn terms() -> campaign::job::Terms {
         },
         answer_within: Duration::from_mins(10),
         pull: false,
+        pull_until: None,
     }
 }
 
