@@ -12,7 +12,12 @@ use crate::{
     turn::{self, Turn},
     update::{self, UpdateError},
 };
-use campaign::control::{self, CampaignState, Facts};
+use campaign::{
+    control::{self, CampaignState, Facts},
+    pace::Gcra,
+    progress::Progress,
+    time::Instant,
+};
 use std::{sync::Arc, time::Duration};
 
 /// How often campaigns are judged.
@@ -67,7 +72,9 @@ pub(crate) async fn judge(engine: &Engine, live: &LiveCampaign) -> Result<(), Ju
         start: live.campaign.start(),
         expires: live.campaign.expires(),
     };
-    let Some(next) = control::decide(&facts, &progress, now) else { return Ok(()) };
+    let Some(next) = control::decide(&facts, &progress, now) else {
+        return climb(engine, live, &progress, now).await;
+    };
     let (_, moved) =
         update::update::<CampaignRow>(engine.store(), live.id.shard(), &live.id.key(), |row| {
             // Judged by the state in memory: if the row has moved on, the next look decides.
@@ -93,6 +100,35 @@ pub(crate) async fn judge(engine: &Engine, live: &LiveCampaign) -> Result<(), Ju
     touch(engine.store()).await?;
     engine.refresh().await?;
     engine.dispatch.notify_one();
+    Ok(())
+}
+
+/// Lets a running campaign go faster, where it has a ramp and what was done so far holds.
+async fn climb(
+    engine: &Engine,
+    live: &LiveCampaign,
+    progress: &Progress,
+    now: Instant,
+) -> Result<(), JudgeError> {
+    let Some(ramp) = live.campaign.ramp().filter(|_| live.may_notify(now)) else { return Ok(()) };
+    let most = live.campaign.per_second().unwrap_or(Gcra::FASTEST);
+    let next = match &live.climb {
+        None => Some(ramp.begin(now)),
+        Some(climb) => ramp.climb(climb, most, progress.proven(), progress.failed(), now),
+    };
+    let Some(next) = next else { return Ok(()) };
+    let (_, moved) =
+        update::update::<CampaignRow>(engine.store(), live.id.shard(), &live.id.key(), |row| {
+            // Judged by what is in memory: if another controller was faster, the next look decides.
+            row.filter(|row| row.state == live.state && row.climb == live.climb)
+                .map(|row| CampaignRow { climb: Some(next), ..row.clone() })
+        })
+        .await?;
+    if moved {
+        tracing::info!(seq = live.seq, per_second = next.rate, "a campaign goes on at this pace");
+        touch(engine.store()).await?;
+        engine.refresh().await?;
+    }
     Ok(())
 }
 

@@ -11,8 +11,9 @@ use crate::{
     campaigns::live::LiveCampaign,
     config::Route,
     engine::Engine,
+    enroll,
     notify::udp::{self, UdpRoute},
-    rows::{Detail, DeviceId},
+    rows::{Detail, DeviceId, PULL, PULL_UNTIL},
     store::{Claimed, Shard, Table, Verdict, change::MOST_CHANGES},
     turn::{self, Turn},
 };
@@ -51,7 +52,7 @@ impl Permits {
             .entry(route.name().to_owned())
             .or_insert_with(|| Gcra::new(route.per_second()))
             .available(now);
-        match live.campaign.per_second() {
+        match live.per_second() {
             Some(rate) => {
                 let (known, pace) =
                     self.campaigns.entry(live.seq).or_insert_with(|| (rate, Gcra::new(rate)));
@@ -139,13 +140,15 @@ async fn round(
     if !engine.live.fresh(now) {
         return Ok(Round::Idle);
     }
-    let mut campaigns: Vec<_> =
-        live.all().filter(|live| live.state.may_notify() && !live.terms.pull).cloned().collect();
+    let mut campaigns: Vec<_> = live.all().filter(|live| live.may_notify(now)).cloned().collect();
     campaigns.sort_by_key(|live| (live.campaign.lane(), live.seq));
     let mut found = Round::Idle;
     // Each round begins where the last one stopped, so that no shard is always served first.
     for shard in Shard::all().skip(*first).chain(Shard::all().take(*first)) {
         for live in &campaigns {
+            if live.terms.pull_until.is_some() {
+                switch(engine, live, shard).await?;
+            }
             for route in &engine.config.routes {
                 if engine.load.full() {
                     // Whoever is woken now would only wait at the door.
@@ -245,7 +248,8 @@ async fn notify(
             let due = turn.device.job(live.seq).is_some_and(
                 |active| matches!(active.job, Job::Waiting { not_before, .. } if not_before <= now),
             );
-            if due && may && !sent {
+            let may = may && due && !sent && in_time(&mut turn, live);
+            if may {
                 sent = send(engine, &mut turn, live, route).await;
             }
             if sent {
@@ -271,6 +275,70 @@ async fn notify(
         "devices were moved by others again and again; their jobs come back"
     );
     Ok(())
+}
+
+/// Whether the device may be notified now by its own clock; otherwise its job waits for the next opening, or ends when there is
+/// none. A window may also have closed since the claim.
+fn in_time(turn: &mut Turn, live: &LiveCampaign) -> bool {
+    let now = turn.now();
+    let why = match live.campaign.first_chance(now, &turn.device.time_zone) {
+        Ok(Some(at)) if at <= now => return true,
+        Ok(Some(at)) => {
+            turn.step(live.seq, |job| job.on_postponed(at));
+            return false;
+        }
+        Ok(None) => enroll::NO_WINDOW.to_owned(),
+        Err(unknown) => unknown.to_string(),
+    };
+    let detail = Detail { uri: None, status: None, phase: None, why: Some(why) };
+    turn.end(live.seq, Outcome::NotApplicable, Some(detail));
+    false
+}
+
+/// Gives the jobs of a campaign that waited for their devices to a route: their time is over.
+async fn switch(
+    engine: &Engine,
+    live: &LiveCampaign,
+    shard: Shard,
+) -> Result<(), crate::store::StoreError> {
+    let queue = turn::waiting(live.campaign.lane(), live.seq, PULL_UNTIL);
+    loop {
+        let lease = engine.config.dispatch.lease;
+        let claimed =
+            engine.store.claim(shard, std::slice::from_ref(&queue), MOST_CHANGES, lease).await?;
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> =
+            claimed.iter().filter_map(|claimed| DeviceId::from_root(&claimed.member)).collect();
+        let keys: Vec<_> = ids.iter().map(|id| id.key(Table::Device)).collect();
+        let rows = engine.store.read(shard, &keys).await?;
+        let now = engine.store.now().await?;
+        let mut changes = Vec::with_capacity(ids.len());
+        for (id, row) in ids.into_iter().zip(rows) {
+            let Some(row) = row else {
+                changes.push(
+                    crate::store::Change::new()
+                        .if_absent(id.key(Table::Device))
+                        .queue_remove(queue.clone(), id.root()),
+                );
+                continue;
+            };
+            let Some(device) = turn::readable(&id, &row) else { continue };
+            let mut turn = Turn::new(id, device, row.revision, now);
+            turn.claimed(queue.clone());
+            let route = engine.config.routes.first().map_or(PULL, Route::name);
+            if let Some(active) = turn.device.job_mut(live.seq)
+                && active.route == PULL_UNTIL
+            {
+                route.clone_into(&mut active.route);
+                active.job = active.job.on_postponed(now);
+            }
+            changes.push(turn.into_change());
+        }
+        // A device that moved at this moment comes back after its lease.
+        engine.store.commit(shard, changes).await?;
+    }
 }
 
 /// Sends the notification of one job; ends the job when no notification can ever reach the device.

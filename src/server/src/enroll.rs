@@ -14,14 +14,14 @@ use crate::{
     },
     engine::Engine,
     registry,
-    rows::{Device, DeviceId, PULL, RowError, Stored, ValuesRow},
+    rows::{Detail, Device, DeviceId, PULL, PULL_UNTIL, RowError, Stored, ValuesRow},
     store::{
         Change, Cursor, Key, Row, SHARDS, Shard, StoreError, Table, Verdict, change::MOST_CHANGES,
     },
     turn::{self, Turn},
     update::{self, UpdateError},
 };
-use campaign::time::Instant;
+use campaign::{job::Outcome, time::Instant};
 use futures_util::future::try_join_all;
 use session::JobRef;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -245,7 +245,14 @@ async fn enrol_batch(
         let mut pending = Vec::with_capacity(ids.len());
         for (id, rows) in ids.into_iter().zip(rows.chunks(2)) {
             let [device, result] = rows else { continue };
-            match decide(live, &id, device.as_ref(), result.is_some(), route(engine, live), now)? {
+            match decide(
+                live,
+                &id,
+                device.as_ref(),
+                result.is_some(),
+                route(engine, live, now),
+                now,
+            )? {
                 Decision::Already => tally.already += 1,
                 Decision::Later => tally.later += 1,
                 Decision::Enrol(change) => {
@@ -280,13 +287,18 @@ async fn enrol_batch(
 /// Every campaign of today runs once over a device.
 const RUN: u16 = 0;
 
-fn route<'a>(engine: &'a Engine, live: &LiveCampaign) -> &'a str {
+fn route<'a>(engine: &'a Engine, live: &LiveCampaign, now: Instant) -> &'a str {
     if live.terms.pull {
         PULL
+    } else if live.terms.pull_until.is_some_and(|until| now < until) {
+        PULL_UNTIL
     } else {
         engine.config.routes.first().map_or(PULL, crate::config::Route::name)
     }
 }
+
+/// Why a job ends that could never be notified.
+pub(crate) const NO_WINDOW: &str = "no window opens for the device any more";
 
 enum Decision {
     Enrol(Box<Change>),
@@ -317,8 +329,19 @@ fn decide(
         return Ok(Decision::Later);
     }
     let mut turn = Turn::new(id.clone(), device, row.revision, now);
-    let not_before = live.campaign.start().map_or(now, |start| start.max(now));
+    let from = live.terms.pull_until.map_or(now, |until| until.max(now));
+    let chance = live.campaign.first_chance(from, &turn.device.time_zone);
+    let not_before = chance.as_ref().ok().copied().flatten().unwrap_or(from);
     let job = JobRef { seq: live.seq, run: RUN };
     turn.device.jobs.push(turn::enrolled(job, live.campaign.lane(), route, not_before));
+    let never = match chance {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(NO_WINDOW.to_owned()),
+        Err(unknown) => Some(unknown.to_string()),
+    };
+    if let Some(why) = never {
+        let detail = Detail { uri: None, status: None, phase: None, why: Some(why) };
+        turn.end(live.seq, Outcome::NotApplicable, Some(detail));
+    }
     Ok(Decision::Enrol(Box::new(turn.into_change())))
 }

@@ -35,10 +35,19 @@ pub trait Stored: Serialize + DeserializeOwned {
 
     fn from_octets(octets: &[u8]) -> Result<Self, RowError> {
         let (version, rest) = octets.split_first().ok_or(RowError::Empty)?;
-        if *version != Self::VERSION {
-            return Err(RowError::Version(*version, Self::VERSION));
+        if *version == Self::VERSION {
+            return postcard::from_bytes(rest).map_err(RowError::Damaged);
         }
-        postcard::from_bytes(rest).map_err(RowError::Damaged)
+        let before = (*version == Self::VERSION - 1).then(|| Self::from_before(rest)).flatten();
+        match before {
+            Some(row) => row.map_err(RowError::Damaged),
+            None => Err(RowError::Version(*version, Self::VERSION)),
+        }
+    }
+
+    /// Reads what the version before wrote behind its version octet; `None` when there was none.
+    fn from_before(_rest: &[u8]) -> Option<Result<Self, postcard::Error>> {
+        None
     }
 }
 
@@ -217,6 +226,9 @@ pub struct ActiveJob {
 
 /// The route name of jobs that wait for their device (D3).
 pub const PULL: &str = "pull";
+/// The route name of jobs that wait for their device until an instant, and are notified from then on. No route can be
+/// configured under this name.
+pub const PULL_UNTIL: &str = "pull.until";
 
 /// The `s` row: a session between two messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

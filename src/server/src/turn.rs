@@ -73,6 +73,10 @@ impl Turn {
         }
     }
 
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
     pub(crate) fn id(&self) -> &DeviceId {
         &self.id
     }
@@ -213,7 +217,11 @@ impl Turn {
         for active in &self.device.jobs {
             let fields = match self.before.job(active.seq) {
                 Some(before) => progress::moved(&before.job, &active.job),
-                None => vec![progress::ENROLLED],
+                // A job may be enrolled and ended in one: there is no time at which its device may be notified.
+                None => {
+                    [vec![progress::ENROLLED], progress::moved(&Job::new(self.now), &active.job)]
+                        .concat()
+                }
             };
             for field in fields {
                 *change = std::mem::take(change).add(active.seq, field, 1);

@@ -117,8 +117,9 @@ pub(crate) fn document(id: &str, more: &str) -> String {
     let devices = if more.contains("devices:") { "" } else { "devices: {list: [IMEI:1]}\n" };
     let settings =
         if more.contains("settings:") { "" } else { "settings: [{uri: ./A/B, value: \"1\"}]\n" };
+    let when = if more.contains("when:") { "" } else { "when: {expires: 2099-01-01T00:00:00Z}\n" };
     format!(
-        "campaign: {id}\nauthority: operator\npurpose: a test\n{devices}{settings}when: {{expires: 2099-01-01T00:00:00Z}}\n{more}\n"
+        "campaign: {id}\nauthority: operator\npurpose: a test\n{devices}{settings}{when}{more}\n"
     )
 }
 

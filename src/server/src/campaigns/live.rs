@@ -15,6 +15,7 @@ use campaign::{
     control::CampaignState,
     document::{Declared, Document, Then},
     job::Terms,
+    pace::Climb,
     retry::Retry,
     time::Instant,
 };
@@ -42,6 +43,8 @@ pub(crate) struct LiveCampaign {
     pub(crate) campaign: Arc<Campaign>,
     pub(crate) state: CampaignState,
     pub(crate) terms: Terms,
+    /// How far its ramp is.
+    pub(crate) climb: Option<Climb>,
     /// It carries a secret: its jobs wait for a session that nobody can listen to (D11).
     pub(crate) has_secrets: bool,
     /// It looks at values read in earlier sessions.
@@ -168,10 +171,31 @@ impl LiveCampaign {
             campaign,
             state: row.state,
             terms,
+            climb: row.climb,
             has_secrets,
             looks_at_settings,
             revision,
         })
+    }
+}
+
+impl LiveCampaign {
+    /// Devices that may be notified a second, as far as its ramp is.
+    pub(crate) fn per_second(&self) -> Option<u32> {
+        let most = self.campaign.per_second();
+        match (self.campaign.ramp(), &self.climb) {
+            (None, _) => most,
+            (Some(ramp), None) => Some(ramp.from),
+            (Some(_), Some(climb)) => Some(most.map_or(climb.rate, |most| most.min(climb.rate))),
+        }
+    }
+
+    /// Whether devices may be notified at all: it runs, it notifies, and a window is open where one is open for all alike.
+    pub(crate) fn may_notify(&self, now: Instant) -> bool {
+        self.state.may_notify()
+            && !self.terms.pull
+            && self.terms.pull_until.is_none_or(|until| until <= now)
+            && self.campaign.schedule().opening_for_all(now) == Some(now)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     security::vault::{Binding, Purpose, SealError, Vault},
     store::{Key, Shard, Table},
 };
-use campaign::{Campaign, StoredError, control::CampaignState, time::Instant};
+use campaign::{Campaign, StoredError, control::CampaignState, pace::Climb, time::Instant};
 use serde::{Deserialize, Serialize};
 
 /// Which campaign: its id within its authority.
@@ -59,9 +59,30 @@ pub(crate) struct CampaignRow {
     pub submitted: Instant,
     /// When the state last changed.
     pub changed: Instant,
+    /// How far its ramp is, once it runs.
+    pub climb: Option<Climb>,
 }
 
-impl Stored for CampaignRow {}
+/// The row as the version before wrote it.
+#[derive(Debug, Deserialize)]
+struct CampaignRowV1 {
+    seq: u64,
+    document: Sealed,
+    state: CampaignState,
+    submitted: Instant,
+    changed: Instant,
+}
+
+impl Stored for CampaignRow {
+    const VERSION: u8 = 2;
+
+    fn from_before(rest: &[u8]) -> Option<Result<Self, postcard::Error>> {
+        Some(postcard::from_bytes(rest).map(|row: CampaignRowV1| {
+            let CampaignRowV1 { seq, document, state, submitted, changed } = row;
+            Self { seq, document, state, submitted, changed, climb: None }
+        }))
+    }
+}
 
 /// Why a stored document cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -204,6 +225,25 @@ mod tests {
         assert!(row.mark(2));
         assert_eq!(row.parts, [(0, 4)]);
         assert!(row.parts_complete());
+    }
+
+    #[test]
+    fn a_campaign_of_the_version_before_is_read() {
+        let row = CampaignRow {
+            seq: 7,
+            document: Sealed(vec![1, 2]),
+            state: CampaignState::Running,
+            submitted: Instant(3),
+            changed: Instant(4),
+            climb: None,
+        };
+        let mut octets = row.to_octets();
+        assert_eq!((octets.first(), octets.last()), (Some(&2), Some(&0)));
+        octets.pop();
+        if let Some(version) = octets.first_mut() {
+            *version = 1;
+        }
+        assert_eq!(CampaignRow::from_octets(&octets).unwrap(), row);
     }
 
     #[test]

@@ -56,6 +56,7 @@ pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submit
     };
     let campaign = check::check(document, &grounds).map_err(Error::Refused)?;
     let mut row = CampaignRow {
+        climb: None,
         seq: 0,
         document: CampaignRow::seal(&engine.vault, &id, &campaign)?,
         state: CampaignState::Enrolling,

@@ -75,7 +75,7 @@ async fn a_device_that_has_enough_to_do_is_enrolled_later() {
     assert!(!row.list_done, "a list with somebody left is not done");
     let (device, revision) = bench.device(&id("IMEI:1")).await;
     let mut turn = Turn::new(id("IMEI:1"), device, revision, Instant(1));
-    turn.end(bench.live_campaign("c3").seq, campaign::job::Outcome::Applied, None);
+    turn.end(bench.live_campaign("c3").seq, Outcome::Applied, None);
     bench.commit(&id("IMEI:1"), turn.into_change()).await;
     advance_enrolment(&bench, &live).await.unwrap();
     assert!(bench.enrolment(&live).await.0.list_done);
