@@ -11,6 +11,7 @@
 //! | [`tnds`] | a whole management tree as one value |
 //! | [`digest`], [`hmac`] | Basic and MD5 credentials; digests over whole bodies |
 //! | [`notification`], [`wap_push`], [`sms`] | package #0, the push message that carries it, and its short messages |
+//! | [`pap`] | a push through the gateway of an operator: the documents of both sides |
 
 pub mod alert;
 mod assemble;
@@ -22,6 +23,7 @@ pub mod ids;
 pub mod message;
 pub mod meta;
 pub mod notification;
+pub mod pap;
 mod salvage;
 pub mod sms;
 pub mod status;

@@ -8,6 +8,7 @@
 //! | `bad` | malformed, hostile and merely unusual messages |
 //! | `credentials` | published and computed digests |
 //! | `notifications` | package #0 and its push message |
+//! | `pap` | documents to and from a push proxy gateway |
 //! | `trees` | management trees as values |
 //! | `any_message` | generated messages |
 //! | `round_trips` | model to octets to model; octets that are nothing |
@@ -26,6 +27,8 @@ mod messages;
 mod notifications;
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod pap;
 #[cfg(test)]
 mod round_trips;
 #[cfg(test)]
