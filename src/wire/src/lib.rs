@@ -11,10 +11,12 @@
 //! | [`tnds`] | a whole management tree as one value |
 //! | [`digest`], [`hmac`] | Basic and MD5 credentials; digests over whole bodies |
 //! | [`notification`], [`wap_push`], [`sms`] | package #0, the push message that carries it, and its short messages |
+//! | [`bootstrap`] | what gives a device its first account, and the MAC over it |
 //! | [`pap`] | a push through the gateway of an operator: the documents of both sides |
 
 pub mod alert;
 mod assemble;
+pub mod bootstrap;
 mod compose;
 pub mod digest;
 mod encoding;

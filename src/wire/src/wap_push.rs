@@ -10,10 +10,41 @@ pub struct Push<'a> {
     pub tid: u8,
     /// The registered number of the media type, such as [`NOTIFICATION`]; `None` when it came as text.
     pub content_type: Option<u16>,
+    /// The media type where it came as text.
+    pub media_type: Option<&'a str>,
     /// The registered number of the application, such as [`DM_APPLICATION`]; `None` when absent or text.
     pub application_id: Option<u16>,
+    /// What follows the media type, see [`Push::parameters`].
+    parameters: &'a [u8],
+    /// What follows the content type, see [`Push::headers`].
+    headers: &'a [u8],
     pub body: &'a [u8],
 }
+
+/// What a content type says beside the media type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parameter<'a> {
+    /// `SEC`: how a bootstrap message is protected.
+    Security(u8),
+    /// `MAC`: its hexadecimal digits.
+    Mac(&'a [u8]),
+    /// Any other, by its registered number.
+    Other(u8),
+}
+
+/// A header beside the content type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Header<'a> {
+    /// The registered number of the field, and its value as number where it has one.
+    Registered { field: u8, number: Option<u16>, text: Option<&'a str> },
+    /// Name and value in text.
+    Text { name: &'a str, value: &'a str },
+}
+
+/// The parameter `SEC` as it begins in a content type.
+pub(crate) const SEC: u8 = 0x80 | 0x11;
+/// The parameter `MAC` as it begins in a content type.
+pub(crate) const MAC: u8 = 0x80 | 0x12;
 
 /// `application/vnd.syncml.notification`
 pub const NOTIFICATION: u16 = 0x44;
@@ -44,6 +75,33 @@ pub fn push(tid: u8, package0: &[u8]) -> Vec<u8> {
     message
 }
 
+/// The push message for any body: `content_type` is the media type and its parameters, without their length.
+pub(crate) fn general(tid: u8, content_type: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut headers = Vec::with_capacity(2 + content_type.len());
+    if content_type.len() > 30 {
+        headers.push(31);
+    }
+    uintvar(content_type.len(), &mut headers);
+    headers.extend(content_type);
+    let mut message = vec![tid, PDU_PUSH];
+    uintvar(headers.len(), &mut message);
+    message.append(&mut headers);
+    message.extend(body);
+    message
+}
+
+/// Seven bits an octet, the highest first; the same as `mb_u_int32` of WBXML.
+pub(crate) fn uintvar(number: usize, out: &mut Vec<u8>) {
+    let low = |number: usize| u8::try_from(number & 0x7F).expect("seven bits");
+    let mut groups = vec![low(number)];
+    let mut rest = number >> 7;
+    while rest > 0 {
+        groups.push(low(rest) | 0x80);
+        rest >>= 7;
+    }
+    out.extend(groups.iter().rev());
+}
+
 /// Reads a push message with any headers.
 pub fn parse(message: &[u8]) -> Result<Push<'_>, PushError> {
     let mut rest = Octets(message);
@@ -55,34 +113,93 @@ pub fn parse(message: &[u8]) -> Result<Push<'_>, PushError> {
     let length = rest.uintvar()?;
     let mut headers = Octets(rest.take(length)?);
     let body = rest.0;
-    let content_type = match headers.value()? {
-        Value::Number(number) => Some(number),
+    let mut parameters: &[u8] = &[];
+    let (content_type, media_type) = match headers.value()? {
+        Value::Number(number) => (Some(number), None),
         // General form: the type is the first value inside, parameters follow.
-        Value::Octets(general) => match Octets(general).value() {
-            Ok(Value::Number(number)) => Some(number),
-            _ => None,
-        },
-        Value::Text => None,
+        Value::Octets(general) => {
+            let mut inside = Octets(general);
+            let kind = match inside.value()? {
+                Value::Number(number) => (Some(number), None),
+                // A number of more than seven bits.
+                Value::Octets(octets) => (number_of(octets), None),
+                Value::Text(text) => (None, std::str::from_utf8(text).ok()),
+            };
+            parameters = inside.0;
+            kind
+        }
+        Value::Text(text) => (None, std::str::from_utf8(text).ok()),
     };
+    let all = headers.0;
     let mut application_id = None;
     while let Ok(field) = headers.octet() {
         if field & 0x80 == 0 {
             // A header named by text: its value is text too.
-            headers.skip_text()?;
-            headers.skip_text()?;
+            headers.text()?;
+            headers.text()?;
             continue;
         }
         let value = headers.value()?;
         if field & 0x7F == APPLICATION_ID {
             application_id = match value {
                 Value::Number(number) => Some(number),
-                Value::Octets(&[one]) => Some(u16::from(one)),
-                Value::Octets(&[high, low]) => Some(u16::from_be_bytes([high, low])),
-                Value::Octets(_) | Value::Text => None,
+                Value::Octets(octets) => number_of(octets),
+                Value::Text(_) => None,
             };
         }
     }
-    Ok(Push { tid, content_type, application_id, body })
+    Ok(Push { tid, content_type, media_type, application_id, parameters, headers: all, body })
+}
+
+/// A long integer, as far as registered numbers go.
+fn number_of(octets: &[u8]) -> Option<u16> {
+    match *octets {
+        [one] => Some(u16::from(one)),
+        [high, low] => Some(u16::from_be_bytes([high, low])),
+        _ => None,
+    }
+}
+
+impl<'a> Push<'a> {
+    /// The parameters of the content type; they end where they make no sense any more.
+    pub fn parameters(&self) -> impl Iterator<Item = Parameter<'a>> {
+        let mut rest = Octets(self.parameters);
+        std::iter::from_fn(move || {
+            let name = rest.octet().ok()?;
+            if name & 0x80 == 0 {
+                rest.text().ok()?;
+                rest.value().ok()?;
+                return Some(Parameter::Other(name));
+            }
+            Some(match (name, rest.value().ok()?) {
+                (SEC, Value::Number(number)) => {
+                    Parameter::Security(u8::try_from(number).unwrap_or(u8::MAX))
+                }
+                (MAC, Value::Text(text)) => Parameter::Mac(text),
+                _ => Parameter::Other(name & 0x7F),
+            })
+        })
+    }
+
+    /// The headers beside the content type, [`Push::application_id`] among them; they end where they make no sense.
+    pub fn headers(&self) -> impl Iterator<Item = Header<'a>> {
+        let mut rest = Octets(self.headers);
+        std::iter::from_fn(move || {
+            let (&first, after) = rest.0.split_first()?;
+            if first & 0x80 == 0 {
+                let name = std::str::from_utf8(rest.text().ok()?).ok()?;
+                let value = std::str::from_utf8(rest.text().ok()?).ok()?;
+                return Some(Header::Text { name, value });
+            }
+            rest.0 = after;
+            let (number, text) = match rest.value().ok()? {
+                Value::Number(number) => (Some(number), None),
+                Value::Octets(octets) => (number_of(octets), None),
+                Value::Text(text) => (None, std::str::from_utf8(text).ok()),
+            };
+            Some(Header::Registered { field: first & 0x7F, number, text })
+        })
+    }
 }
 
 struct Octets<'a>(&'a [u8]);
@@ -90,7 +207,7 @@ struct Octets<'a>(&'a [u8]);
 enum Value<'a> {
     Number(u16),
     Octets(&'a [u8]),
-    Text,
+    Text(&'a [u8]),
 }
 
 impl<'a> Octets<'a> {
@@ -121,6 +238,7 @@ impl<'a> Octets<'a> {
 
     /// A header value; its first octet tells its form (WSP, "Header values").
     fn value(&mut self) -> Result<Value<'a>, PushError> {
+        let whole = self.0;
         match self.octet()? {
             short @ 0x80.. => Ok(Value::Number(u16::from(short & 0x7F))),
             length @ 0..=30 => Ok(Value::Octets(self.take(usize::from(length))?)),
@@ -129,15 +247,19 @@ impl<'a> Octets<'a> {
                 Ok(Value::Octets(self.take(length)?))
             }
             0x20..=0x7F => {
-                self.skip_text()?;
-                Ok(Value::Text)
+                // Its first octet is text already.
+                self.0 = whole;
+                self.text().map(Value::Text)
             }
         }
     }
 
-    fn skip_text(&mut self) -> Result<(), PushError> {
-        while self.octet()? != 0 {}
-        Ok(())
+    /// Text up to its zero octet; a quote before it is no part of it.
+    fn text(&mut self) -> Result<&'a [u8], PushError> {
+        let end = self.0.iter().position(|&octet| octet == 0).ok_or(PushError::Truncated)?;
+        let text = self.take(end)?;
+        self.octet()?;
+        Ok(text.strip_prefix(b"\x7F").or_else(|| text.strip_prefix(b"\"")).unwrap_or(text))
     }
 }
 
@@ -149,13 +271,14 @@ mod tests {
     fn the_short_form_is_what_devices_expect() {
         let message = push(0x2A, b"package");
         assert_eq!(message, b"\x2A\x06\x03\xC4\xAF\x87package");
-        let expected = Push {
-            tid: 0x2A,
-            content_type: Some(NOTIFICATION),
-            application_id: Some(DM_APPLICATION),
-            body: b"package",
-        };
-        assert_eq!(parse(&message), Ok(expected));
+        let read = parse(&message).unwrap();
+        assert_eq!((read.tid, read.body), (0x2A, b"package".as_slice()));
+        assert_eq!(
+            (read.content_type, read.application_id),
+            (Some(NOTIFICATION), Some(DM_APPLICATION))
+        );
+        let application = Header::Registered { field: APPLICATION_ID, number: Some(7), text: None };
+        assert_eq!(read.headers().collect::<Vec<_>>(), [application]);
     }
 
     #[test]
@@ -170,6 +293,10 @@ mod tests {
             (read.content_type, read.application_id, read.body),
             (Some(0x44), Some(7), b"body".as_slice())
         );
+        assert_eq!(read.parameters().collect::<Vec<_>>(), [Parameter::Other(1)]);
+        let headers: Vec<_> = read.headers().collect();
+        assert_eq!(headers[1], Header::Text { name: "x-a", value: "b" });
+        assert_eq!(headers.len(), 3);
     }
 
     #[test]

@@ -8,6 +8,8 @@
 //! | `bad` | malformed, hostile and merely unusual messages |
 //! | `credentials` | published and computed digests |
 //! | `notifications` | package #0 and its push message |
+//! | `bootstrap` | provisioning documents and bootstrap messages, and who sent them |
+//! | `bootstrap` | provisioning documents and bootstrap messages, and who sent them |
 //! | `pap` | documents to and from a push proxy gateway |
 //! | `trees` | management trees as values |
 //! | `any_message` | generated messages |
@@ -19,6 +21,8 @@
 mod any_message;
 #[cfg(test)]
 mod bad;
+#[cfg(test)]
+mod bootstrap;
 #[cfg(test)]
 mod credentials;
 #[cfg(test)]

@@ -114,6 +114,25 @@ fn every_push_is_cut_into_short_messages_octet_for_octet() {
     }
 }
 
+/// The PDUs are a carrier's; what they carry is ours.
+#[test]
+fn the_short_messages_in_the_smpp_vectors_are_those_of_their_notifications() {
+    let notifications = vectors::lines("notify/notification.jsonl");
+    let mut found = 0;
+    for line in vectors::lines("notify/smpp.jsonl") {
+        let Some(id) = line["notification"].as_str() else { continue };
+        let notification = notifications.iter().find(|line| line["id"] == id).unwrap();
+        let (secret, nonce) = keys(notification);
+        let push =
+            wap_push::push(1, &self::notification(notification).seal(&secret, &nonce).unwrap());
+        let cut = sms::segments(&push, sms::SOURCE_PORT, Reference::Short(0x5A)).unwrap();
+        let pdu = octets(&line, "pdu_hex");
+        assert!(cut.iter().any(|segment| pdu.ends_with(segment)), "{}", text(&line, "id"));
+        found += 1;
+    }
+    assert_eq!(found, 4);
+}
+
 #[test]
 fn a_notification_that_no_device_can_take_is_not_sent() {
     let secret = SecretHash::of("server", "secret");
