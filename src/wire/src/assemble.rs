@@ -26,10 +26,39 @@ pub(crate) enum Event<'a> {
     Close,
 }
 
+/// What comes next inside an element, text aside.
+#[derive(Debug)]
+pub(crate) enum Child {
+    /// It begins; `None` when its name is not in the vocabulary.
+    Element(Option<Tag>),
+    /// There is none: the element around it closed.
+    None,
+}
+
 /// A document under one of the encodings. Keeps the limits: events end, and elements are never open too deep.
 pub(crate) trait Source<'a> {
     /// The next event. After the root element closed there is none, and asking is an error.
     fn next(&mut self) -> Result<Event<'a>, ReadError>;
+
+    /// The next element inside the one open now. Text before it is read over.
+    ///
+    /// The error is boxed so that the answer travels in registers: this is asked twice for every element.
+    fn child(&mut self) -> Result<Child, Box<ReadError>> {
+        loop {
+            match self.next()? {
+                Event::Open(tag) => return Ok(Child::Element(tag)),
+                // White space for the eye; nothing else belongs between elements.
+                Event::Text(_) | Event::Octets(_) => {}
+                Event::Close => return Ok(Child::None),
+            }
+        }
+    }
+
+    /// The text of the element just opened, to its end, when an encoding sees at once that it holds one piece of text and
+    /// nothing else. `None`, and nothing read, when that takes events to find out.
+    fn plain(&mut self) -> Option<&'a str> {
+        None
+    }
 
     /// Name, namespace and attributes of the element that the last event opened.
     fn opened(&self) -> Result<Element, ReadError>;
@@ -81,14 +110,10 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
         &mut self,
         mut each: impl FnMut(&mut Self, Option<Tag>) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
-        loop {
-            match self.source.next()? {
-                Event::Open(tag) => each(self, tag)?,
-                // White space for the eye; nothing else belongs between elements.
-                Event::Text(_) | Event::Octets(_) => {}
-                Event::Close => return Ok(()),
-            }
+        while let Child::Element(tag) = self.source.child().map_err(|error| *error)? {
+            each(self, tag)?;
         }
+        Ok(())
     }
 
     fn skip(&mut self) -> Result<(), ReadError> {
@@ -105,6 +130,19 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
 
     /// The text of the element just opened; elements in it are skipped.
     fn text(&mut self) -> Result<Text, ReadError> {
+        Ok(self.words()?.into())
+    }
+
+    /// The same, still borrowed where possible.
+    #[inline]
+    fn words(&mut self) -> Result<Cow<'a, str>, ReadError> {
+        match self.source.plain() {
+            Some(text) => Ok(Cow::Borrowed(text)),
+            None => self.pieces(),
+        }
+    }
+
+    fn pieces(&mut self) -> Result<Cow<'a, str>, ReadError> {
         let mut text = Cow::Borrowed("");
         loop {
             match self.source.next()? {
@@ -116,26 +154,26 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
                     append(&mut text, Cow::Borrowed(piece));
                 }
                 Event::Open(_) => self.skip()?,
-                Event::Close => return Ok(text.into()),
+                Event::Close => return Ok(text),
             }
         }
     }
 
     /// The text as a number; `None` when it is none.
     fn number<N: std::str::FromStr>(&mut self) -> Result<Option<N>, ReadError> {
-        Ok(self.text()?.trim().parse().ok())
+        Ok(self.words()?.trim().parse().ok())
     }
 
     fn header(&mut self) -> Result<Header, ReadError> {
-        let (mut dtd, mut protocol) = (Text::default(), Text::default());
+        let (mut dtd, mut protocol) = (Cow::default(), Cow::default());
         let (mut session_id, mut msg_id, mut target, mut source) = (None, None, None, None);
         let (mut resp_uri, mut no_resp, mut cred, mut meta) = (None, false, None, Meta::default());
         self.children(|this, tag| {
             match tag {
-                Some(Tag::VER_DTD) => dtd = this.text()?,
-                Some(Tag::VER_PROTO) => protocol = this.text()?,
+                Some(Tag::VER_DTD) => dtd = this.words()?,
+                Some(Tag::VER_PROTO) => protocol = this.words()?,
                 Some(Tag::SESSION_ID) => {
-                    let text = this.text()?;
+                    let text = this.words()?;
                     let at = this.source.at();
                     session_id = Some(
                         SessionId::parse(&text)
@@ -147,12 +185,12 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
                     let at = this.source.at();
                     msg_id = Some(MsgId(number.ok_or(ReadError::Value { at, element: "MsgID" })?));
                 }
-                Some(Tag::TARGET) => target = Some(this.address()?),
-                Some(Tag::SOURCE) => source = Some(this.address()?),
+                Some(Tag::TARGET) => this.address(target.insert(Address::default()))?,
+                Some(Tag::SOURCE) => this.address(source.insert(Address::default()))?,
                 Some(Tag::RESP_URI) => resp_uri = Some(this.text()?),
                 Some(Tag::NO_RESP) => no_resp = this.flag()?,
                 Some(Tag::CRED) => cred = Some(this.cred()?),
-                Some(Tag::META) => meta = this.meta()?,
+                Some(Tag::META) => this.meta(&mut meta)?,
                 _ => this.skip()?,
             }
             Ok(())
@@ -176,7 +214,7 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
         self.children(|this, tag| {
             match tag {
                 Some(Tag::FINAL) => last = this.flag()?,
-                _ => commands.push(this.command(tag)?),
+                _ => this.command(tag, &mut commands)?,
             }
             Ok(())
         })?;
@@ -184,8 +222,12 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
     }
 
     /// Decides what octets are, once everything that describes them is read.
-    fn settle(&mut self, data: Data, format: Option<&Format>, media_type: Option<&str>) -> Data {
-        let Data::Opaque(octets) = data else { return data };
+    fn settle(
+        &mut self,
+        octets: Vec<u8>,
+        format: Option<&Format>,
+        media_type: Option<&str>,
+    ) -> Data {
         let binary = format == Some(&Format::Bin);
         let tree = media_type.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(TNDS_WBXML));
         if (tree || !binary)
@@ -198,6 +240,13 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
 
     /// The content of `Data`. All octets stay octets here; see [`Self::settle`].
     fn data(&mut self) -> Result<Data, ReadError> {
+        match self.source.plain() {
+            Some(text) => Ok(Data::text(text)),
+            None => self.mixed(),
+        }
+    }
+
+    fn mixed(&mut self) -> Result<Data, ReadError> {
         let mut text = Cow::Borrowed("");
         let mut octets: Option<Vec<u8>> = None;
         let mut elements = Vec::new();
@@ -224,8 +273,8 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
         }
     }
 
-    fn address(&mut self) -> Result<Address, ReadError> {
-        let mut address = Address::default();
+    fn address(&mut self, address: &mut Address) -> Result<(), ReadError> {
+        *address = Address::default();
         self.children(|this, tag| {
             match tag {
                 Some(Tag::LOC_URI) => address.loc_uri = this.text()?,
@@ -233,15 +282,14 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
                 _ => this.skip()?,
             }
             Ok(())
-        })?;
-        Ok(address)
+        })
     }
 
     fn cred(&mut self) -> Result<Cred, ReadError> {
         let (mut meta, mut data) = (Meta::default(), Data::text(""));
         self.children(|this, tag| {
             match tag {
-                Some(Tag::META) => meta = this.meta()?,
+                Some(Tag::META) => this.meta(&mut meta)?,
                 Some(Tag::DATA) => data = this.data()?,
                 _ => this.skip()?,
             }
@@ -257,7 +305,7 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
         let mut meta = Meta::default();
         self.children(|this, tag| {
             match tag {
-                Some(Tag::META) => meta = this.meta()?,
+                Some(Tag::META) => this.meta(&mut meta)?,
                 _ => this.skip()?,
             }
             Ok(())
@@ -265,11 +313,11 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
         Ok(meta)
     }
 
-    fn meta(&mut self) -> Result<Meta, ReadError> {
-        let mut meta = Meta::default();
+    fn meta(&mut self, meta: &mut Meta) -> Result<(), ReadError> {
+        *meta = Meta::default();
         self.children(|this, tag| {
             match tag {
-                Some(Tag::FORMAT) => meta.format = Some(Format::from_name(this.text()?.trim())),
+                Some(Tag::FORMAT) => meta.format = Some(Format::from_name(this.words()?.trim())),
                 Some(Tag::TYPE) => meta.media_type = Some(this.text()?),
                 Some(Tag::MARK) => meta.mark = Some(this.text()?),
                 Some(Tag::SIZE) => meta.size = this.number()?,
@@ -281,12 +329,11 @@ impl<'s, 'a, S: Source<'a>> Assembler<'s, S> {
                 _ => meta.other.push(this.element()?),
             }
             Ok(())
-        })?;
-        Ok(meta)
+        })
     }
 
     fn cmd_id(&mut self) -> Result<Option<CmdId>, ReadError> {
-        Ok(CmdId::parse(&self.text()?))
+        Ok(CmdId::parse(&self.words()?))
     }
 
     /// An element that says something by being there.

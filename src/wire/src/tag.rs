@@ -1,5 +1,7 @@
 //! The names of elements and their tokens: code pages 00 to 02 of SyncML DM in WBXML.
 
+use std::num::NonZeroU16;
+
 /// Code page 00.
 pub(crate) const SYNCML: u8 = 0;
 /// Code page 01, namespace `syncml:metinf`.
@@ -10,18 +12,15 @@ pub(crate) const DMDDF: u8 = 2;
 pub(crate) const METINF_NAMESPACE: &str = "syncml:metinf";
 pub(crate) const DMDDF_NAMESPACE: &str = "syncml:dmddf1.2";
 
-/// An element of the vocabulary.
+/// An element of the vocabulary: its page and its token, in one number that is never 0 and travels in a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tag {
-    pub(crate) page: u8,
-    pub(crate) token: u8,
-}
+pub(crate) struct Tag(NonZeroU16);
 
 macro_rules! tags {
     ($page:ident: $($name:ident = $token:literal $text:literal,)+) => {
         #[expect(dead_code, reason = "the table is the standard's; data synchronisation is part of it")]
         impl Tag {
-            $(pub(crate) const $name: Self = Self { page: $page, token: $token };)+
+            $(pub(crate) const $name: Self = Self::new($page, $token);)+
         }
 
         /// In the order of the tokens, with reserved ones left out.
@@ -179,7 +178,7 @@ const DMDDF_NAMES: [&str; 56] = [
 ];
 
 /// `MgmtTree`, the root of a TNDS document.
-pub(crate) const MGMT_TREE: Tag = Tag { page: DMDDF, token: 0x20 };
+pub(crate) const MGMT_TREE: Tag = Tag::new(DMDDF, 0x20);
 
 const FIRST: u8 = 0x05;
 const TOKENS: usize = 0x40;
@@ -207,17 +206,30 @@ static NAMES: [[&str; TOKENS]; 3] = {
 };
 
 impl Tag {
+    /// Of a token that the page assigns; tokens begin at 5.
+    const fn new(page: u8, token: u8) -> Self {
+        Self(NonZeroU16::new(u16::from_be_bytes([page, token])).expect("no token is 0"))
+    }
+
+    pub(crate) const fn page(self) -> u8 {
+        self.0.get().to_be_bytes()[0]
+    }
+
+    pub(crate) const fn token(self) -> u8 {
+        self.0.get().to_be_bytes()[1]
+    }
+
     /// The element of a token; `None` where the page assigns nothing.
     pub(crate) fn of_token(page: u8, token: u8) -> Option<Self> {
-        let tag = Self { page, token };
-        (!tag.name().is_empty()).then_some(tag)
+        let name = NAMES.get(usize::from(page))?.get(usize::from(token))?;
+        if name.is_empty() { None } else { Some(Self::new(page, token)) }
     }
 
     /// The element of a name on one page.
     pub(crate) fn on_page(page: u8, name: &str) -> Option<Self> {
         let names = NAMES.get(usize::from(page))?;
         let token = names.iter().position(|&known| known == name && !name.is_empty())?;
-        Some(Self { page, token: u8::try_from(token).ok()? })
+        Some(Self::new(page, u8::try_from(token).ok()?))
     }
 
     /// The element of a name on pages 00 and 01, which share no name.
@@ -234,8 +246,8 @@ impl Tag {
 
     pub(crate) fn name(self) -> &'static str {
         NAMES
-            .get(usize::from(self.page))
-            .and_then(|names| names.get(usize::from(self.token)))
+            .get(usize::from(self.page()))
+            .and_then(|names| names.get(usize::from(self.token())))
             .copied()
             .unwrap_or("")
     }
@@ -259,7 +271,7 @@ static BY_NAME: [Option<Tag>; SLOTS] = {
                 }
                 #[expect(clippy::cast_possible_truncation, reason = "64 tokens")]
                 let token = token as u8;
-                slots[slot] = Some(Tag { page, token });
+                slots[slot] = Some(Tag::new(page, token));
             }
             token += 1;
         }

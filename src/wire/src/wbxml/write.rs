@@ -70,11 +70,11 @@ impl Tokens {
     }
 
     fn tag(&mut self, tag: Tag, bits: u8) {
-        if tag.page != self.page {
-            self.out.extend([global::SWITCH_PAGE, tag.page]);
-            self.page = tag.page;
+        if tag.page() != self.page {
+            self.out.extend([global::SWITCH_PAGE, tag.page()]);
+            self.page = tag.page();
         }
-        self.out.push(tag.token | bits);
+        self.out.push(tag.token() | bits);
     }
 
     fn literal(&mut self, name: &str, bits: u8) {

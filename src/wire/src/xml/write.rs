@@ -51,7 +51,7 @@ impl Text {
     fn start(&mut self, tag: Tag) {
         self.out.push('<');
         self.out.push_str(tag.name());
-        if tag.page == METINF {
+        if tag.page() == METINF {
             self.out.push_str(r#" xmlns="syncml:metinf""#);
         }
     }
