@@ -192,6 +192,14 @@ impl Job {
         }
     }
 
+    /// The session goes on in the same phase.
+    pub fn on_going_on(self, deadline: Instant) -> Self {
+        match self {
+            Self::InSession { phase, so_far, .. } => Self::InSession { phase, deadline, so_far },
+            other => other,
+        }
+    }
+
     /// The answer now leaving carries the job's first write.
     pub fn on_write_sent(self, deadline: Instant) -> Self {
         if self.ended() {

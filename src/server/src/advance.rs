@@ -231,6 +231,7 @@ impl Settlement<'_> {
                 turn.step(job.seq, |job| job.on_phase(Phase::Ask, deadline));
             }
             News::WriteSent(job) => turn.step(job.seq, |job| job.on_write_sent(deadline)),
+            News::Part(job) => self.renew(turn, job.seq, deadline),
             // A device that falls silent before its proof is read again, as one that falls silent after a write is.
             News::Proving(job) => turn.step(job.seq, |job| job.on_phase(Phase::Prove, deadline)),
             News::Event(event) => turn.fault(
@@ -241,6 +242,15 @@ impl Settlement<'_> {
             News::Refused | News::Gap(_) | News::Abort => {}
             News::Over(end) => self.over(turn, row, *end),
         }
+    }
+
+    /// A large object takes many messages within one phase: its job has more time, written down not with every part.
+    fn renew(&self, turn: &mut Turn, seq: u64, deadline: Instant) {
+        let soon = self.now.plus(self.config.session.answer_within / 2);
+        turn.step(seq, |job| match job.deadline() {
+            Some(old) if old < soon => job.on_going_on(deadline),
+            Some(_) | None => job,
+        });
     }
 
     /// The session is over: its id is used up, its jobs that did not end wait again, and it is recorded.

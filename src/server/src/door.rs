@@ -9,6 +9,7 @@ use crate::{
     campaigns::live::Snapshot,
     config::Authority,
     engine::Engine,
+    parts,
     rows::{AnswerRow, Device, DeviceId, SessionRow, Stored, ValuesRow},
     security::nonce,
     store::{Row, Shard, Table, Verdict},
@@ -85,7 +86,7 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
         let mut rows = rows.into_iter();
         let (device, session) = (rows.next().flatten(), rows.next().flatten());
         let Some(device) = device else { return stranger(engine, request, &id, now) };
-        let attempt = Attempt {
+        let mut attempt = Attempt {
             engine,
             request,
             id: &id,
@@ -93,6 +94,7 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
             now,
             history: rows.next().flatten(),
             values: rows.next().flatten(),
+            parts: Vec::new(),
         };
         // A session row of another version is a session lost, not an error: the device starts anew.
         let stored = StoredSession {
@@ -100,6 +102,7 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
             row: session.and_then(|row| SessionRow::from_octets(&row.bytes).ok()),
         };
         let device_row = Device::from_octets(&device.bytes)?;
+        attempt.parts = attempt.read_parts(&stored).await?;
         if let Some(answer) = attempt.run(device_row, device.revision, stored).await? {
             return Ok(answer);
         }
@@ -208,6 +211,7 @@ impl<'a> Proof<'a> {
             reply_octets: limits.reply_size,
             max_msg_size: u32::try_from(limits.max_msg_size).unwrap_or(u32::MAX),
             max_obj_size: u32::try_from(limits.max_obj_size).unwrap_or(u32::MAX),
+            parts: &[],
             work,
         }
     }
@@ -222,6 +226,8 @@ struct Attempt<'a> {
     now: Instant,
     history: Option<Row>,
     values: Option<Row>,
+    /// The stored parts of the large object that ends with this message.
+    parts: Vec<Vec<u8>>,
 }
 
 /// The session as it was found.
@@ -255,6 +261,19 @@ impl Attempt<'_> {
             Decision::Answer(answer) => Ok(Some(answer)),
             Decision::Conclude(turn, row, step) => self.conclude(*turn, *row, *step, &live).await,
         }
+    }
+
+    /// The stored parts that the session needs for this message: of the device whose session it is, and of no other.
+    async fn read_parts(&self, stored: &StoredSession) -> Result<Vec<Vec<u8>>, DoorError> {
+        let message = self.request.message;
+        let current =
+            stored.row.as_ref().filter(|row| *row.session.id() == message.header.session_id);
+        let wanted = current.map_or(0, |row| row.session.parts_wanted(message));
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
+        self.engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
+        Ok(parts::read(self.engine.store(), self.shard, self.id, wanted).await?)
     }
 
     /// What is to be done about the message. Nothing is read or written here.
@@ -310,7 +329,10 @@ impl Attempt<'_> {
             confidential: request.confidential,
             settings: self.settings(&turn.device, live)?,
         };
-        let context = proof.context(engine, request, &next_nonce, Some(&resp_uri), &desk);
+        let context = Context {
+            parts: &self.parts,
+            ..proof.context(engine, request, &next_nonce, Some(&resp_uri), &desk)
+        };
         let (step, row) = match stored.row {
             Some(row) if goes_on => (row.session.clone().receive(message, &context), row),
             _ => match session::open(message, &context) {
@@ -372,6 +394,7 @@ impl Attempt<'_> {
             values: read::<ValuesRow>(self.values.as_ref())?,
         };
         settlement.settle(&mut turn, &mut row, &step);
+        let proved = step.news.contains(&News::Authenticated);
         let answer = AnswerRow { content_type, body };
         // What is over is kept for as long as its last message may be repeated.
         let session = &self.engine.config.session;
@@ -381,13 +404,13 @@ impl Attempt<'_> {
             session.life
         };
         turn.keep_session(&row, &answer, life);
+        turn.keep_parts(step.parts, session.life);
         self.engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
         let verdicts = self.engine.store.commit(self.shard, vec![turn.into_change()]).await?;
         if verdicts.first() != Some(&Verdict::Done) {
             return Ok(None);
         }
         self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
-        let proved = step.news.contains(&News::Authenticated);
         Ok(Some(Answer::Document { content_type: answer.content_type, body: answer.body, proved }))
     }
 

@@ -26,6 +26,7 @@ mod enroll;
 mod gate;
 mod load;
 mod notify;
+mod parts;
 mod retention;
 mod run;
 mod trim;

@@ -94,6 +94,14 @@ impl DeviceId {
         Key { table, id: self.root() }
     }
 
+    /// The row of one part of the device's large object.
+    pub fn part_key(&self, number: u16) -> Key {
+        let mut id = self.root();
+        id.push(0);
+        id.extend_from_slice(&number.to_be_bytes());
+        Key { table: Table::Object, id }
+    }
+
     /// The result row of a job: the sequence first, so that the results of one campaign stand together.
     pub fn result_key(&self, seq: u64, run: u16) -> Key {
         let mut id = seq.to_be_bytes().to_vec();
@@ -246,7 +254,9 @@ pub struct SessionRow {
     pub read: Vec<(String, String)>,
 }
 
-impl Stored for SessionRow {}
+impl Stored for SessionRow {
+    const VERSION: u8 = 2;
+}
 
 impl SessionRow {
     /// Octets of values that wait in a session; what comes after them is not kept.

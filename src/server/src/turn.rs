@@ -10,6 +10,7 @@ mod tests;
 use crate::{
     campaigns::live::Snapshot,
     events::Event,
+    parts,
     rows::{
         ActiveJob, AnswerRow, Detail, Device, DeviceId, HistoryRow, PULL, ResultRow, SessionRecord,
         SessionRow, Stored, ValuesRow,
@@ -22,7 +23,7 @@ use campaign::{
     progress,
     time::Instant,
 };
-use session::JobRef;
+use session::{JobRef, Parts};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The queue that holds, for each device with jobs under way, its earliest deadline (D3).
@@ -197,6 +198,12 @@ impl Turn {
         self.change = change
             .put_for(self.id.key(Table::Session), session.to_octets(), life)
             .put_for(self.id.key(Table::Answer), answer.to_octets(), life);
+    }
+
+    /// Keeps and drops parts of the device's large object, beside its session.
+    pub(crate) fn keep_parts(&mut self, parts: Parts, life: Duration) {
+        let change = std::mem::take(&mut self.change);
+        self.change = parts::keep(change, &self.id, parts, life);
     }
 
     /// Everything that this turn writes.

@@ -39,6 +39,11 @@ pub(crate) fn next_message(id: CmdId) -> Alert {
     alert(id, AlertCode::NextMessage, Vec::new())
 }
 
+/// Alert 1225: a large object of the device ended before its end.
+pub(crate) fn no_end(id: CmdId, item: Item) -> Alert {
+    alert(id, AlertCode::NoEndOfData, vec![item])
+}
+
 /// Alert 1101: a yes or a no, "no" being what the device assumes.
 fn question(id: CmdId, question: &Question) -> Alert {
     let options = format!("MAXDT={}&DR=0", question.wait_seconds);

@@ -39,6 +39,8 @@ pub struct Context<'a> {
     pub max_msg_size: u32,
     /// Our `MaxObjSize`, in octets.
     pub max_obj_size: u32,
+    /// The stored parts of the device's large object, in their order: as many as [`crate::Session::parts_wanted`] says.
+    pub parts: &'a [Vec<u8>],
     pub work: &'a dyn Work,
 }
 

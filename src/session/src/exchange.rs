@@ -1,8 +1,8 @@
 //! One message in, one reply out: the order in which things are looked at.
 
 use crate::{
-    Atomic, AuthKind, Context, End, Facts, Failure, JobEnd, JobRef, News, Outcome, Phase, Session,
-    Stage, Step, Why,
+    Atomic, AuthKind, Context, End, Facts, Failure, JobEnd, JobRef, News, Outcome, Parts, Phase,
+    Session, Stage, Step, Why,
     auth::Proof,
     command,
     hearing::Heard,
@@ -13,7 +13,7 @@ use crate::{
 };
 use wire::{
     digest,
-    message::{Block, Command, Message},
+    message::{Block, Command, Item, Message},
     meta::Meta,
     status::StatusCode,
 };
@@ -34,6 +34,9 @@ pub(crate) struct Exchange<'a> {
     pub(crate) opening: bool,
     pub(crate) ends: Vec<JobEnd>,
     pub(crate) news: Vec<News>,
+    pub(crate) parts: Parts,
+    /// Large objects of the device that broke, as Alert 1225 names them.
+    pub(crate) broken: Vec<Item>,
 }
 
 impl<'a> Exchange<'a> {
@@ -77,6 +80,8 @@ impl<'a> Exchange<'a> {
             opening: false,
             ends: Vec::new(),
             news: Vec::new(),
+            parts: Parts::default(),
+            broken: Vec::new(),
         }
     }
 
@@ -98,14 +103,23 @@ impl<'a> Exchange<'a> {
         let header = &self.message.header;
         self.session.last =
             crate::Last { msg: header.msg_id, body: self.context.body_digest, refusals: 0 };
-        self.session.messages = self.session.messages.saturating_add(1);
         if let Some(octets) = header.meta.max_msg_size {
             self.session.max_msg_size = Some(u32::try_from(octets).unwrap_or(u32::MAX));
         }
         let changed = self.take_up();
         let heard = self.hear();
+        self.count();
         let last = self.decide(heard, changed);
         self.finish(last)
+    }
+
+    /// A message with a part of a large object brings something, however many there are.
+    fn count(&mut self) {
+        let counter = match self.parts.keep {
+            Some(_) => &mut self.session.part_messages,
+            None => &mut self.session.messages,
+        };
+        *counter = counter.saturating_add(1);
     }
 
     /// Takes up the job that the session was at. True when it is not what it was.
@@ -159,11 +173,19 @@ impl<'a> Exchange<'a> {
         if let Some(outcome) = heard.failed {
             self.end_job(outcome);
         }
-        if self.session.messages >= Session::MOST_MESSAGES {
+        if self.session.messages >= Session::MOST_MESSAGES
+            || self.session.part_messages >= Session::MOST_PART_MESSAGES
+        {
             self.over(End::GaveUp);
             return true;
         }
-        if !self.message.last {
+        // A part with Final is a slip: the rest of the object will come.
+        let is_complete = self.message.last && self.parts.keep.is_none();
+        if is_complete {
+            self.break_open_object();
+        }
+        self.tell_broken();
+        if !is_complete {
             return self.ask_for_more();
         }
         self.session.unfinished = 0;
@@ -175,13 +197,28 @@ impl<'a> Exchange<'a> {
     /// The device's package goes on in another message: until it is complete, nothing new is sent (DM Protocol 1.2,
     /// "Multiple messages in a package").
     fn ask_for_more(&mut self) -> bool {
-        self.session.unfinished = self.session.unfinished.saturating_add(1);
+        if self.parts.keep.is_none() {
+            self.session.unfinished = self.session.unfinished.saturating_add(1);
+        }
         if self.session.unfinished >= Session::MOST_UNFINISHED {
             self.over(End::GaveUp);
             return true;
         }
         self.reply.push_anyway(|id| Command::Alert(command::next_message(id)));
         false
+    }
+
+    /// Alert 1225 for every large object that broke: the device may send it again.
+    fn tell_broken(&mut self) {
+        let limit = self.limit();
+        for item in std::mem::take(&mut self.broken) {
+            let told = self
+                .reply
+                .push(limit, |ids| Some(Command::Alert(command::no_end(ids.next_id(), item))));
+            if told.is_err() {
+                return;
+            }
+        }
     }
 
     /// The package is complete: what was not answered by now will not be.
@@ -366,10 +403,13 @@ impl<'a> Exchange<'a> {
             };
         }
         self.session.ours = self.reply.msg_id();
+        if self.session.over() {
+            self.drop_open_object();
+        }
         if let Some(job) = self.job.take() {
             self.session.stage = Stage::Working(Box::new(job.run.put_down()));
         }
         let reply = self.reply.message_with(head, last);
-        Step { session: self.session, reply, ends: self.ends, news: self.news }
+        Step { session: self.session, reply, ends: self.ends, news: self.news, parts: self.parts }
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     Event, Facts, Failure, News, Outcome, Stage, Verb, Why,
     auth::given_nonce,
     exchange::Exchange,
+    large_object::{Kind, Taken},
     reply::cut,
     sent::{Note, What},
     setup::command_id,
@@ -41,6 +42,7 @@ impl Exchange<'_> {
         let mut heard = Heard::default();
         let message = self.message;
         for command in &message.commands {
+            self.interrupt(command);
             let owed = match command {
                 Command::Status(status) => {
                     self.hear_status(status, &mut heard);
@@ -130,6 +132,7 @@ impl Exchange<'_> {
         item: &Item,
         heard: &mut Heard,
     ) -> Result<(), StatusCode> {
+        let open_results = self.open_results(results, item);
         let address =
             item.source.as_ref().or(item.target.as_ref()).map(|address| address.loc_uri.as_str());
         let address = address.or(results.source_ref.as_deref()).or(results.target_ref.as_deref());
@@ -137,26 +140,44 @@ impl Exchange<'_> {
             Some(text) => Some(LocUri::parse(text).map_err(|_no_address| StatusCode::BadRequest)?),
             None => None,
         };
-        let place = self.asked_for(results, uri.as_ref()).ok_or(StatusCode::NotFound)?;
-        let fault = part_fault(item, results.meta.format.as_ref(), self.context.max_obj_size);
-        let what = self
-            .session
-            .sent
-            .as_ref()
-            .and_then(|sent| sent.orders().get(place))
-            .map(|order| order.what);
-        let note = match (fault, what) {
-            (Some(_), _) => Note::Partial,
-            (None, Some(what)) => {
-                let format = item.meta.format.as_ref().or(results.meta.format.as_ref()).cloned();
-                self.weigh(what, &Found { format, data: item.data.clone() }, heard)
+        let place = open_results
+            .or_else(|| self.asked_for(results, uri.as_ref()))
+            .ok_or(StatusCode::NotFound)?;
+        let known = self.session.sent.as_ref().and_then(|sent| sent.orders().get(place)).copied();
+        let begins = item.meta.size.is_some();
+        match known.map(|order| order.note) {
+            // What is left of an object that broke is not the whole.
+            Some(Note::Broken) if !begins && open_results.is_none() => {
+                return Err(StatusCode::PartialItem);
             }
-            (None, None) => Note::Nothing,
+            None | Some(Note::Nothing | Note::Broken) => {}
+            // The first word stands.
+            Some(Note::Seen | Note::Same | Note::Differs | Note::Masked | Note::Partial) => {
+                return Ok(());
+            }
+        }
+        let format = results.meta.format.as_ref();
+        let kind = Kind::Results(u8::try_from(place).unwrap_or(u8::MAX));
+        let (note, owed) = match (self.take_part(kind, item, format), known) {
+            (Taken::Part, _) => return Err(StatusCode::ChunkAccepted),
+            (Taken::Fault { code, again }, _) => {
+                (if again { Note::Broken } else { Note::Partial }, Err(code))
+            }
+            (Taken::Plain, Some(order)) => {
+                match size_fault(item, format, self.context.max_obj_size) {
+                    Some(code) => (Note::Partial, Err(code)),
+                    None => (self.weigh(order.what, &found(item, format), heard), Ok(())),
+                }
+            }
+            (Taken::Whole(whole), Some(order)) => {
+                (self.weigh(order.what, &found(&whole, format), heard), Ok(()))
+            }
+            (Taken::Plain | Taken::Whole(_), None) => (Note::Nothing, Ok(())),
         };
         if let Some(sent) = &mut self.session.sent {
             sent.note(place, note);
         }
-        fault.map_or(Ok(()), Err)
+        owed
     }
 
     /// The open command that asked for a node: the one that is referred to, or, when the reference is missing or speaks
@@ -182,7 +203,7 @@ impl Exchange<'_> {
     }
 
     /// The node that a Get of ours asked for.
-    fn asked_node(&self, what: What) -> Option<LocUri> {
+    pub(crate) fn asked_node(&self, what: What) -> Option<LocUri> {
         match what {
             What::Fact(place) => LocUri::parse(Facts::NODES.get(usize::from(place))?).ok(),
             What::Keep(_) | What::Compare(_) | What::Proof(_) => self.job.as_ref()?.node(what),
@@ -266,13 +287,27 @@ impl Exchange<'_> {
                 StatusCode::Incomplete
             }
             AlertCode::ClientEvent | AlertCode::GenericAlert => {
+                let mut owed = StatusCode::Ok;
                 for item in &alert.items {
+                    let whole = match self.take_part(Kind::Alert, item, None) {
+                        Taken::Plain => None,
+                        Taken::Whole(whole) => Some(whole),
+                        Taken::Part => {
+                            owed = StatusCode::ChunkAccepted;
+                            continue;
+                        }
+                        Taken::Fault { code, .. } => {
+                            owed = code;
+                            continue;
+                        }
+                    };
                     if heard.events < MOST_EVENTS {
                         heard.events += 1;
+                        let item = whole.as_deref().unwrap_or(item);
                         self.news.push(News::Event(event(code, alert, item)));
                     }
                 }
-                StatusCode::Ok
+                owed
             }
             AlertCode::Display
             | AlertCode::ConfirmOrReject
@@ -286,6 +321,7 @@ impl Exchange<'_> {
     /// Package 1 brings `./DevInfo` as a Replace. Later in the session it is acknowledged and changes nothing: the work
     /// was chosen by what the device said at first.
     fn hear_replace(&mut self, edit: &Edit) -> StatusCode {
+        let mut owed = if edit.items.is_empty() { StatusCode::Incomplete } else { StatusCode::Ok };
         for item in &edit.items {
             let address = item.source.as_ref().or(item.target.as_ref());
             let Some(uri) = address.and_then(|address| LocUri::parse(&address.loc_uri).ok()) else {
@@ -294,40 +330,49 @@ impl Exchange<'_> {
             if uri.segments().next().as_deref() != Some("DevInfo") {
                 return StatusCode::NotAllowed;
             }
-            if let Some(fault) =
-                part_fault(item, edit.meta.format.as_ref(), self.context.max_obj_size)
-            {
-                return fault;
-            }
-            let text = item.data.as_ref().and_then(Data::as_text);
+            let format = edit.meta.format.as_ref();
+            let whole = match self.take_part(Kind::Replace, item, format) {
+                Taken::Plain => match size_fault(item, format, self.context.max_obj_size) {
+                    Some(fault) => return fault,
+                    None => None,
+                },
+                Taken::Whole(whole) => Some(whole),
+                Taken::Part => {
+                    owed = StatusCode::ChunkAccepted;
+                    continue;
+                }
+                Taken::Fault { code, .. } => return code,
+            };
+            let text = whole.as_deref().unwrap_or(item).data.as_ref().and_then(Data::as_text);
             if let (Stage::Setup { .. }, Some(text)) = (&self.session.stage, text) {
                 self.session.facts.note(&uri, text);
             }
         }
-        if edit.items.is_empty() { StatusCode::Incomplete } else { StatusCode::Ok }
+        owed
     }
 }
 
-/// What is wrong with an item as a part of a large object. Large objects are not taken from devices.
-fn part_fault(item: &Item, format: Option<&Format>, max_obj_size: u32) -> Option<StatusCode> {
+/// The value of an item of results.
+fn found(item: &Item, format: Option<&Format>) -> Found {
+    let format = item.meta.format.as_ref().or(format).cloned();
+    Found { format, data: item.data.clone() }
+}
+
+/// What is wrong with the size of a value that came whole.
+fn size_fault(item: &Item, format: Option<&Format>, max_obj_size: u32) -> Option<StatusCode> {
+    let size = item.meta.size?;
     let octets = match &item.data {
         Some(Data::Text(text)) => text.len() as u64,
         Some(Data::Opaque(octets)) => octets.len() as u64,
         Some(Data::Elements(_)) | None => 0,
     };
-    match (item.more, item.meta.size) {
-        (true, None) => Some(StatusCode::SizeRequired),
-        (_, Some(size)) if size > u64::from(max_obj_size) => Some(StatusCode::SizeTooBig),
-        (true, Some(_)) => Some(StatusCode::TooLarge),
-        // Of base64 text, some count the octets that it stands for.
-        (false, Some(size)) => {
-            let encoded =
-                matches!(item.meta.format.as_ref().or(format), Some(Format::B64 | Format::Bin));
-            let elements = matches!(item.data, Some(Data::Elements(_)));
-            (size != octets && !encoded && !elements).then_some(StatusCode::SizeMismatch)
-        }
-        (false, None) => None,
+    if size > u64::from(max_obj_size) {
+        return Some(StatusCode::SizeTooBig);
     }
+    // Of base64 text, some count the octets that it stands for.
+    let encoded = matches!(item.meta.format.as_ref().or(format), Some(Format::B64 | Format::Bin));
+    let elements = matches!(item.data, Some(Data::Elements(_)));
+    (size != octets && !encoded && !elements).then_some(StatusCode::SizeMismatch)
 }
 
 fn event(code: AlertCode, alert: &Alert, item: &Item) -> Event {

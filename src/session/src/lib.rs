@@ -16,6 +16,7 @@
 //! | `auth` | credentials, in both directions |
 //! | `exchange` | one message in, one reply out: the order in which things are looked at |
 //! | `hearing` | what each command of a message means, and the status that it is owed |
+//! | `large_object` | values that are longer than a message, in parts |
 //! | `sent` | commands that wait for their answers |
 //! | `command` | what is sent, as commands of the protocol |
 //! | `reply` | a reply in the making, within the size that the device takes |
@@ -30,6 +31,7 @@ pub mod context;
 mod exchange;
 mod hearing;
 mod job;
+pub mod large_object;
 mod phases;
 mod pin;
 pub mod place;
@@ -43,6 +45,7 @@ pub use context::{
     Account, Atomic, AuthKind, Context, Facts, JobRef, Plan, Prove, Question, Reads,
     ServerCredential, ServerSecret, Setting, Unfit, Verb, Work,
 };
+pub use large_object::{Part, Parts};
 pub use place::Place;
 pub use setup::open;
 pub use step::{
@@ -51,6 +54,7 @@ pub use step::{
 
 use auth::{Proof, ServerAuth};
 use exchange::Exchange;
+use large_object::Incoming;
 use run::Run;
 use sent::Sent;
 use serde::{Deserialize, Serialize};
@@ -68,13 +72,17 @@ pub struct Session {
     last: Last,
     /// The `MsgID` of our last reply.
     ours: u32,
-    /// Messages that were accepted.
+    /// Messages that were accepted, those with parts of large objects aside.
     messages: u16,
+    /// Messages with parts of large objects, of either side.
+    part_messages: u16,
     /// Messages of the device's unfinished package so far.
     unfinished: u8,
     /// The device's `MaxMsgSize`, as last given.
     max_msg_size: Option<u32>,
     facts: Facts,
+    /// The large object of which parts have come.
+    incoming: Option<Incoming>,
     server_auth: ServerAuth,
     /// The nonce that the device gave in this session, if it did.
     server_nonce: Option<Nonce>,
@@ -110,7 +118,9 @@ enum Stage {
 impl Session {
     /// The most messages of a device in one session: a conversation that needs more leads nowhere.
     pub const MOST_MESSAGES: u16 = 250;
-    /// The most messages of one package.
+    /// The most messages with parts of large objects, which come on top.
+    pub const MOST_PART_MESSAGES: u16 = 1000;
+    /// The most messages of one package that bring no part of a large object.
     const MOST_UNFINISHED: u8 = 16;
     /// The most jobs in one session; what is left comes in the next.
     const MOST_JOBS: usize = 16;
@@ -145,6 +155,7 @@ impl Session {
                 reply: refusal,
                 ends: Vec::new(),
                 news: vec![News::Refused],
+                parts: Parts::default(),
             };
         }
         match auth::examine(message, context) {
@@ -160,7 +171,7 @@ impl Session {
                     Stage::Over(end) => vec![News::Over(end)],
                     Stage::Setup { .. } | Stage::Between | Stage::Working(_) => Vec::new(),
                 };
-                Step { session: self, reply, ends: Vec::new(), news }
+                Step { session: self, reply, ends: Vec::new(), news, parts: Parts::default() }
             }
             Proof::Wrong => self.unmoved(message, context, Proof::Wrong),
         }
@@ -168,7 +179,13 @@ impl Session {
 
     fn unmoved(self, message: &Message, context: &Context<'_>, proof: Proof) -> Step {
         let reply = setup::challenge(message, context, self.next_msg_id(message), proof);
-        Step { session: self, reply, ends: Vec::new(), news: vec![News::Refused] }
+        Step {
+            session: self,
+            reply,
+            ends: Vec::new(),
+            news: vec![News::Refused],
+            parts: Parts::default(),
+        }
     }
 
     /// The right token with wrong credentials: the sender is known well enough to remember the refusal.

@@ -19,6 +19,8 @@ pub(crate) struct Run {
     /// Whether the next writes go out as an Atomic.
     pub(crate) atomic: bool,
     pub(crate) began: Began,
+    /// Values that broke on their way and were asked for again.
+    asked_again: u8,
 }
 
 /// What was begun, each told once.
@@ -72,6 +74,8 @@ pub(crate) struct Reading {
 impl Run {
     /// The most octets of values that are kept from one message to the next, addresses included.
     const KEPT_OCTETS: usize = 1280;
+    /// The most values that are asked for again because they did not come whole.
+    const MOST_ASKED_AGAIN: u8 = 3;
 
     pub(crate) fn new(plan: &Plan) -> Self {
         Self {
@@ -83,6 +87,7 @@ impl Run {
             reads: Vec::new(),
             atomic: plan.atomic != Atomic::Never,
             began: Began::default(),
+            asked_again: 0,
         }
     }
 
@@ -103,6 +108,12 @@ impl Run {
         self.reads.push(reading);
         self.shrink_to(JobEnd::READ_OCTETS);
         true
+    }
+
+    /// Whether a value that broke on its way is asked for once more: so often in a job that the device can be unlucky.
+    pub(crate) fn once_more(&mut self) -> bool {
+        self.asked_again = self.asked_again.saturating_add(1);
+        self.asked_again <= Self::MOST_ASKED_AGAIN
     }
 
     /// The values that the templates need.

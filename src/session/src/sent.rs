@@ -71,8 +71,10 @@ pub(crate) enum Note {
     Differs,
     /// Asterisks in place of a value.
     Masked,
-    /// Only a part of the value came.
+    /// The value is more than is taken.
     Partial,
+    /// The value broke on its way, and may be asked for again.
+    Broken,
 }
 
 impl Sent {
@@ -119,10 +121,10 @@ impl Sent {
         }
     }
 
-    /// What results said of the command at `place`. The first word stands.
+    /// What results said of the command at `place`. The first word stands, unless it was cut short.
     pub(crate) fn note(&mut self, place: usize, note: Note) {
         if let Some(order) = self.orders.get_mut(place)
-            && order.note == Note::Nothing
+            && matches!(order.note, Note::Nothing | Note::Broken)
         {
             order.note = note;
         }
@@ -156,6 +158,7 @@ impl Order {
             ) => Answer::Hidden,
             (Some(code), _) if !code.is_success() => Answer::Refused(code),
             (_, Note::Masked | Note::Partial) => Answer::Hidden,
+            (_, Note::Broken) => Answer::Broken,
             (_, Note::Same) => Answer::Same,
             (_, Note::Differs) => Answer::Differs,
             (_, Note::Seen) => Answer::Seen,
@@ -176,6 +179,8 @@ pub(crate) enum Answer {
     /// A good status, and no value.
     Empty,
     Refused(StatusCode),
+    /// The value did not come whole.
+    Broken,
     Silence,
 }
 

@@ -1,6 +1,6 @@
 //! What a message leads to: the session as it is now, the reply, jobs that ended, and news for whoever records them.
 
-use crate::{Facts, JobRef, Session, Verb};
+use crate::{Facts, JobRef, Parts, Session, Verb};
 use serde::{Deserialize, Serialize};
 use wire::{alert::AlertCode, digest::Nonce, message::Message, status::StatusCode};
 
@@ -23,6 +23,8 @@ pub struct Step {
     pub ends: Vec<JobEnd>,
     /// In the order in which they happened.
     pub news: Vec<News>,
+    /// Of a large object that comes in parts; empty for almost every message.
+    pub parts: Parts,
 }
 
 /// What happened, besides jobs ending.
@@ -48,6 +50,8 @@ pub enum News {
     WriteSent(JobRef),
     /// The reply reads back what was written.
     Proving(JobRef),
+    /// A part of a large object went by: the session works on this job, and needs more messages for it than others do.
+    Part(JobRef),
     /// So many messages of the device were never seen.
     Gap(u32),
     /// The device, or its user, ended the session (alert 1223).
@@ -163,6 +167,8 @@ pub enum Why {
     NoStatus,
     #[error("the device gave no value for the node")]
     NoValue,
+    #[error("the value did not come whole, however often it was asked for")]
+    CutShort,
     #[error("the node does not hold what was written")]
     Differs,
     #[error("the command alone is larger than the messages that the device takes")]

@@ -34,6 +34,7 @@ pub enum Table {
     Lookup,
     Session,
     Answer,
+    Object,
     Campaign,
     Control,
     Part,
@@ -41,13 +42,14 @@ pub enum Table {
 }
 
 impl Table {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Device,
         Self::Result,
         Self::Values,
         Self::Lookup,
         Self::Session,
         Self::Answer,
+        Self::Object,
         Self::Campaign,
         Self::Control,
         Self::Part,
@@ -63,6 +65,7 @@ impl Table {
             Self::Lookup => 'i',
             Self::Session => 's',
             Self::Answer => 'a',
+            Self::Object => 'o',
             Self::Campaign => 'c',
             Self::Control => 'k',
             Self::Part => 'p',
@@ -70,9 +73,9 @@ impl Table {
         }
     }
 
-    /// Whether [`super::Store::scan`] walks it: sessions and answers live too short a time.
+    /// Whether [`super::Store::scan`] walks it: sessions, answers and parts of objects live too short a time.
     pub const fn is_scanned(self) -> bool {
-        !matches!(self, Self::Session | Self::Answer)
+        !matches!(self, Self::Session | Self::Answer | Self::Object)
     }
 }
 

@@ -75,7 +75,7 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// A page of a table's rows in this shard. A row that is there during the whole walk is met at least once, whatever
     /// else is written meanwhile. A page holds about `most` rows, perhaps none though more follow; `next` tells.
-    /// Sessions and answers live too short a time to be walked: those tables are refused.
+    /// Sessions, answers and parts of objects live too short a time to be walked: those tables are refused.
     async fn scan(
         &self,
         shard: Shard,

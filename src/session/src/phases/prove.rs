@@ -45,6 +45,9 @@ fn is_read_back(job: &Job, place: u8, slot: &Slot, setting: &Setting) -> bool {
 
 pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
     for &order in orders {
+        if order.answer() == Answer::Broken && job.run.once_more() {
+            continue;
+        }
         if let What::Proof(place) = order.what {
             judge(job, place, order)?;
         }
@@ -60,6 +63,7 @@ fn judge(job: &mut Job, place: u8, order: Order) -> Result<(), Outcome> {
     let verdict = match (order.answer(), deleted) {
         (Answer::Absent, true) | (Answer::Same, false) => Ok(true),
         (Answer::Hidden, _) => Ok(false),
+        (Answer::Broken, _) => broken(Why::CutShort),
         (Answer::Seen | Answer::Empty, false) if is_node => Ok(true),
         (Answer::Same | Answer::Differs | Answer::Seen | Answer::Empty, true) => {
             broken(Why::Differs)

@@ -27,9 +27,14 @@ pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
     for &order in orders {
         match order.what {
             // What could not be read is absent to the templates, which say whether they can do without.
+            // A value that broke on its way is asked for again, and with it what stands behind it.
+            What::Keep(_) if order.answer() == Answer::Broken && job.run.once_more() => {
+                return Ok(());
+            }
             What::Keep(place) => {
                 job.run.read_so_far = job.run.read_so_far.max(place.saturating_add(1));
             }
+            What::Compare(_) if order.answer() == Answer::Broken && job.run.once_more() => {}
             What::Compare(place) => compare(job, place, order)?,
             What::Fact(_)
             | What::Ask
@@ -71,6 +76,9 @@ fn compare(job: &mut Job, place: u8, order: Order) -> Result<(), Outcome> {
         Answer::Empty if is_node => Verdict::Is(State::AsWanted),
         Answer::Empty => Verdict::Fails(Why::NoValue),
         Answer::Refused(_) => Verdict::Fails(Why::Status),
+        Answer::Broken if verb == Verb::Read => Verdict::Fails(Why::CutShort),
+        // It is there, and what it holds cannot be had.
+        Answer::Broken => Verdict::Hidden,
         Answer::Silence => Verdict::Fails(Why::NoStatus),
     };
     if answer != Answer::Absent {

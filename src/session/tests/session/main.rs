@@ -11,6 +11,7 @@ mod rules;
 mod say;
 mod scene;
 mod script;
+mod shelf;
 mod transcript;
 
 /// One test for each transcript, and one that none is forgotten.
@@ -70,6 +71,11 @@ transcripts! {
     a_command_too_large_for_the_device_fails_its_job,
     a_package_in_two_messages_is_collected,
     a_device_that_aborts_is_left,
+    a_large_value_arrives_in_parts,
+    a_broken_object_begins_again,
+    an_object_that_breaks_again_and_again_fails_its_job,
+    an_object_larger_than_this_server_takes_is_refused,
+    parts_that_were_lost_are_asked_for_again,
     events_are_published,
     a_device_that_says_nothing_of_itself_is_asked,
     client_a_in_xml,

@@ -84,7 +84,11 @@ fn command_lines(command: &Command, indent: &str, lines: &mut Vec<String>) {
         }
         Command::Alert(alert) => {
             let code = alert.code.map_or(0, wire::alert::AlertCode::code);
-            let items = all_data(&alert.items);
+            let items = if code == 1225 {
+                format!(" {}", address(&alert.items))
+            } else {
+                all_data(&alert.items)
+            };
             format!("{id} Alert {code}{items}")
         }
         Command::Atomic(_) => format!("{id} Atomic"),
@@ -107,15 +111,34 @@ fn target(items: &[Item]) -> &str {
         .map_or("?", |target| target.loc_uri.as_str())
 }
 
+/// The node of an object that broke, and from which side it came.
+fn address(items: &[Item]) -> String {
+    let item = &items[0];
+    match (&item.source, &item.target) {
+        (Some(source), None) => format!("from {}", source.loc_uri),
+        (None, Some(target)) => format!("to {}", target.loc_uri),
+        _ => "nameless".to_owned(),
+    }
+}
+
 fn value_words(item: &Item) -> String {
+    let part = match (item.meta.size, item.more) {
+        (Some(size), true) => format!("first {size} "),
+        (None, true) => "part ".to_owned(),
+        (_, false) => String::new(),
+    };
     match &item.meta.format {
-        Some(format) => format!("{format} {}", data_words(item)),
+        Some(format) => format!("{part}{format} {}", data_words(item)),
         None => String::new(),
     }
 }
 
 fn data_words(item: &Item) -> String {
-    format!("{:?}", item.data.as_ref().and_then(Data::as_text).unwrap_or("no text"))
+    let text = item.data.as_ref().and_then(Data::as_text).unwrap_or("no text");
+    match text.strip_prefix("xxxxxxxxxx").map(str::len) {
+        Some(rest) if text.bytes().all(|octet| octet == b'x') => format!("x*{}", rest + 10),
+        _ => format!("{text:?}"),
+    }
 }
 
 fn all_data(items: &[Item]) -> String {
@@ -159,6 +182,7 @@ fn news_words(news: &News) -> String {
         News::Asked(job) => format!("asked {}", job.seq),
         News::WriteSent(job) => format!("writing {}", job.seq),
         News::Proving(job) => format!("proving {}", job.seq),
+        News::Part(job) => format!("part {}", job.seq),
         News::Gap(messages) => format!("gap {messages}"),
         News::Abort => "abort".to_owned(),
         News::Event(event) => event_words(event),

@@ -1,7 +1,7 @@
 //! One device and one server with a session between them: what the server's edge does around the pure session.
 
-use crate::{bench::Bench, rules};
-use session::{Account, AuthKind, Context, JobEnd, News, Opening, Place, Session, Step};
+use crate::{bench::Bench, rules, shelf::Shelf};
+use session::{Account, AuthKind, Context, JobEnd, News, Opening, Parts, Place, Session, Step};
 use sha2::{Digest as _, Sha256};
 use wire::{
     Encoding, Limits,
@@ -27,6 +27,8 @@ pub(crate) struct Scene {
     device_takes: Option<usize>,
     /// What the device was told last, for repeats.
     answer: Option<Message>,
+    /// The parts of large objects that are stored.
+    pub(crate) shelf: Shelf,
 }
 
 /// What came of one message.
@@ -58,6 +60,7 @@ impl Scene {
             offered: 0,
             device_takes: None,
             answer: None,
+            shelf: Shelf::default(),
         }
     }
 
@@ -72,6 +75,8 @@ impl Scene {
             (nonce("challenge"), nonce(&format!("next-{}", self.offered)));
         let bench = self.bench.clone();
         let (account, candidates) = (self.account.clone(), self.candidates.clone());
+        let wanted = self.session.as_ref().map_or(0, |session| session.parts_wanted(&message));
+        let parts = self.shelf.read(wanted);
         let context = Context {
             server_id: "srv",
             url: URL,
@@ -86,6 +91,7 @@ impl Scene {
             reply_octets: self.reply_octets,
             max_msg_size: 64_000,
             max_obj_size: 256_000,
+            parts: &parts,
             work: &bench,
         };
         let step = match place {
@@ -109,10 +115,10 @@ impl Scene {
     }
 
     fn store(&mut self, step: Step, message: &Message) -> Came {
-        let Step { session, reply, ends, news } = step;
+        let Step { session, reply, ends, news, parts } = step;
         if news.contains(&News::Refused) {
             assert_eq!(Some(&session), self.session.as_ref(), "a refused message moves nothing");
-            assert!(ends.is_empty() && news.len() == 1);
+            assert!(ends.is_empty() && news.len() == 1 && parts == Parts::default());
             rules::check(&reply, self.encoding, usize::MAX);
             return Came::Reply { reply, ends, news };
         }
@@ -127,6 +133,11 @@ impl Scene {
                 self.candidates.push(nonce.clone());
             }
         }
+        self.shelf.store(parts);
+        assert!(
+            !session.over() || self.shelf.is_empty(),
+            "nothing is left of a session that is over"
+        );
         self.session = Some(session);
         self.answer = Some(reply.clone());
         Came::Reply { reply, ends, news }

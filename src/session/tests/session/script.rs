@@ -8,7 +8,7 @@ use session::{Atomic, AuthKind, JobRef, Plan, Prove, Question, Setting, Verb};
 use wire::{
     digest::{self, SecretHash},
     ids::{CmdId, StatusTarget},
-    message::{Cred, Data, Item},
+    message::{Address, Cred, Data, Item},
     meta::{Format, Meta},
     uri::LocUri,
 };
@@ -137,8 +137,21 @@ pub(crate) fn say(utterance: &mut Utterance, heard: u32, line: &str, words: &[&s
     }
 }
 
-/// `int 5`, `chr x*300`
+/// `int 5`, `chr x*300`, `first 600 chr x*300`, `part chr x*300`; with an address, `at ./X int 5`.
 fn result(value: &str) -> Item {
+    if let Some(rest) = value.strip_prefix("at ") {
+        let (uri, value) = rest.split_once(' ').expect("an address and a value");
+        return Item { source: Some(Address::new(uri)), ..result(value) };
+    }
+    if let Some(rest) = value.strip_prefix("first ") {
+        let (size, value) = rest.split_once(' ').expect("a size and a value");
+        let mut item = result(value);
+        item.meta.size = Some(size.parse().expect("octets"));
+        return Item { more: true, ..item };
+    }
+    if let Some(value) = value.strip_prefix("part ") {
+        return Item { more: true, ..result(value) };
+    }
     let (format, data) = value.split_once(' ').unwrap_or((value, ""));
     let data = match data.strip_prefix("x*") {
         Some(count) => "x".repeat(count.parse().unwrap()),

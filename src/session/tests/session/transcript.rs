@@ -9,11 +9,14 @@
 //! > cred md5 challenge         credentials, made with that nonce; `cred md5 wrong`, `cred basic right`, `… wrong`
 //! > unproven                   the request does not carry the session's token
 //! > maxmsg 2000                its MaxMsgSize
+//! > maxobj 9000                its MaxObjSize
 //! > hdr 212 nonce fresh        status for the server's last message, with a challenge that gives a nonce
 //! > 4 404                      status for command 4 of the server's last message
 //! > 4 200 = int 5              the same, with results;  `4 = chr x`: results alone;  `4@2 200`: of message 2
+//! > 4 = first 90 chr x*40      results in parts: the first one says the size of all; then `part chr x*40`, then the last
 //! > alert 1201 / > devinfo / > event 1226 some.type 5 / > replace ./X v / > get ./X
 //! > more                       no Final
+//! > lose parts                 the stored parts of the device's large object are gone
 //! > again                      the last message once more, octet for octet
 //! ```
 
@@ -219,7 +222,9 @@ impl Stage {
                 ["cred", kind, name] => cred = Some(script::cred(kind, name)),
                 ["unproven"] => {}
                 ["maxmsg", octets] => meta.max_msg_size = Some(octets.parse().unwrap()),
+                ["maxobj", octets] => meta.max_obj_size = Some(octets.parse().unwrap()),
                 ["more"] => last = false,
+                ["lose", "parts"] => self.scene().shelf.lose(),
                 _ => {
                     if let ["hdr", _, "nonce", name] = words.as_slice() {
                         self.server_nonces.push((*name).to_owned());

@@ -1,6 +1,7 @@
 //! The devices' door over real sockets: a real server, and peers that do everything wrong that can be done wrong.
 
 mod framing;
+mod objects;
 mod patience;
 mod proof;
 mod world;

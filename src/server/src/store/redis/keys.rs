@@ -1,8 +1,8 @@
 //! How the store lies in Redis: the names of keys, and the octets before a row.
 //!
 //! Every key starts with its shard's hash tag. Rows of most tables are fields of bucketed hashes, which Redis keeps as
-//! listpacks: a third less memory than a key for each row, and one bucket is one page of a scan. Sessions and answers
-//! are plain keys with PX.
+//! listpacks: a third less memory than a key for each row, and one bucket is one page of a scan. Sessions, answers and
+//! parts of objects are plain keys with PX.
 
 use bytes::Bytes;
 
@@ -42,7 +42,7 @@ impl Shape {
             Table::Lookup => self.buckets * 2,
             Table::Result => self.buckets * 4,
             Table::Campaign | Table::Control | Table::Part => CAMPAIGN_BUCKETS,
-            Table::Session | Table::Answer => 0,
+            Table::Session | Table::Answer | Table::Object => 0,
         }
     }
 

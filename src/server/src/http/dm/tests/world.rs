@@ -27,7 +27,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// A server at work, and its data for as long.
 pub(super) struct Server {
     pub(super) running: Running,
-    _directory: tempfile::TempDir,
+    /// The configuration.
+    text: String,
+    directory: tempfile::TempDir,
 }
 
 impl Server {
@@ -40,7 +42,15 @@ impl Server {
              [http.devices]\nlisten = \"127.0.0.1:0\"\n{devices}\n"
         );
         let running = start(Config::read("a test", &text, &[]).unwrap()).await.unwrap();
-        Self { running, _directory: directory }
+        Self { running, text, directory }
+    }
+
+    /// Stopped, and started again on the same data.
+    pub(super) async fn restart(self) -> Self {
+        let Self { running, text, directory } = self;
+        running.stop().await;
+        let running = start(Config::read("a test", &text, &[]).unwrap()).await.unwrap();
+        Self { running, text, directory }
     }
 
     pub(super) fn at(&self) -> SocketAddr {
@@ -81,10 +91,15 @@ impl Server {
 
     /// Gives the devices something to do whenever they come by themselves.
     pub(super) async fn launch(&self, devices: &[&str]) {
+        self.launch_with(devices, "[{uri: ./ConnMO/Max, value: \"1\"}]").await;
+    }
+
+    /// The same, with these settings.
+    pub(super) async fn launch_with(&self, devices: &[&str], settings: &str) {
         let list = devices.join("\", \"");
         let text = format!(
             "campaign: reach\nauthority: operator\npurpose: a test\ndevices: {{list: [\"{list}\"]}}\n\
-             settings: [{{uri: ./ConnMO/Max, value: \"1\"}}]\ndeliver: {{mode: pull}}\n\
+             settings: {settings}\ndeliver: {{mode: pull}}\n\
              when: {{expires: 2099-01-01T00:00:00Z}}\n"
         );
         let engine = self.running.engine();
@@ -92,7 +107,8 @@ impl Server {
         let all = devices.len() as u64;
         until(async || {
             let view = campaigns::view(engine, "operator", "reach").await.unwrap();
-            view.progress.enrolled == all && view.state == "running"
+            let told = engine.live.snapshot().all().any(|live| live.state.may_begin());
+            view.progress.enrolled == all && view.state == "running" && told
         })
         .await;
     }
@@ -283,13 +299,18 @@ impl Phone {
 
     /// Any message of its session.
     pub(super) fn message(&self, msg: u32, cred: Option<&Cred>, commands: &str) -> String {
+        self.part(msg, cred, &format!("{commands}<Final/>"))
+    }
+
+    /// A message of its session that does not end its package.
+    pub(super) fn part(&self, msg: u32, cred: Option<&Cred>, commands: &str) -> String {
         let (device, session) = (&self.device, &self.session);
         let cred = cred.map(cred_xml).unwrap_or_default();
         format!(
             "<SyncML xmlns=\"SYNCML:SYNCML1.2\"><SyncHdr><VerDTD>1.2</VerDTD><VerProto>DM/1.2</VerProto>\
              <SessionID>{session}</SessionID><MsgID>{msg}</MsgID><Target><LocURI>http://x/dm/operator</LocURI></Target>\
              <Source><LocURI>{device}</LocURI></Source>{cred}<Meta><MaxMsgSize xmlns=\"syncml:metinf\">16384</MaxMsgSize>\
-             </Meta></SyncHdr><SyncBody>{commands}<Final/></SyncBody></SyncML>"
+             </Meta></SyncHdr><SyncBody>{commands}</SyncBody></SyncML>"
         )
     }
 
