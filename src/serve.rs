@@ -22,7 +22,6 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(args.config.as_deref())?;
-    server::servable(&config)?;
     if args.check {
         writeln!(std::io::stdout(), "the configuration is in order")?;
         return Ok(ExitCode::SUCCESS);

@@ -60,6 +60,12 @@ pub mod decisions {
     #[doc = include_str!("../decisions/0013_an_ending_campaign_is_swept_by_a_walk_over_devices.md")]
     pub mod d0013_an_ending_campaign_is_swept_by_a_walk_over_devices {}
 
+    #[doc = include_str!("../decisions/0022_a_commit_that_comes_twice_is_known.md")]
+    pub mod d0022_a_commit_that_comes_twice_is_known {}
+
+    #[doc = include_str!("../decisions/0023_a_revision_is_a_clock.md")]
+    pub mod d0023_a_revision_is_a_clock {}
+
     #[doc = include_str!("../decisions/0027_a_queue_can_be_looked_at.md")]
     pub mod d0027_a_queue_can_be_looked_at {}
 }

@@ -58,15 +58,58 @@ pub enum Store {
         #[serde(default = "defaults::store_cache", deserialize_with = "octets")]
         cache: usize,
     },
-    /// In a Redis server, for any number of processes.
-    Redis {
-        /// `redis://user:password@host:6379/0`
-        #[serde(default)]
-        url: Option<Secret>,
-        /// A file that holds the URL instead.
-        #[serde(default)]
-        url_file: Option<PathBuf>,
-    },
+    /// In Redis, for any number of processes.
+    Redis(Box<Redis>),
+}
+
+/// A Redis: one server, a master that Sentinels watch, or a cluster.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    /// `redis://user:password@host:6379/0`, or `rediss://…` for TLS. One for a server; of a cluster as many of its nodes as
+    /// one likes; with `sentinel` those of the Sentinels.
+    #[serde(default)]
+    pub urls: Vec<Secret>,
+    /// A file that holds the URLs instead, one a line.
+    #[serde(default)]
+    pub urls_file: Option<PathBuf>,
+    /// Whether the servers are a Redis Cluster.
+    #[serde(default)]
+    pub cluster: bool,
+    /// Present: Sentinels tell which server is the master.
+    #[serde(default)]
+    pub sentinel: Option<Sentinel>,
+    /// With TLS: certificates (PEM) of who signed those of the servers; absent, those that the system trusts.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Decides how rows are spread when the deployment is made; later it changes nothing.
+    #[serde(default = "defaults::expected_devices")]
+    pub expected_devices: u64,
+    /// How long one call may take, tries included.
+    #[serde(default = "defaults::store_timeout", deserialize_with = "duration")]
+    pub timeout: Duration,
+    /// Calls on their way at one time; more wait.
+    #[serde(default = "defaults::store_in_flight")]
+    pub in_flight: usize,
+    /// Replicas that must have what ends a job or stores what a user said, before it counts as done.
+    #[serde(default)]
+    pub replicas: u32,
+}
+
+/// How the master is found that Sentinels watch.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sentinel {
+    /// The name that the Sentinels know it by.
+    pub master: String,
+    /// For the master itself; the URLs carry what the Sentinels ask for.
+    #[serde(default)]
+    pub user: Option<String>,
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// A file that holds the password instead.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
 }
 
 /// The keys that secrets are sealed with.
@@ -273,7 +316,7 @@ impl Config {
         match (&self.vault.key_file, &self.store) {
             (Some(file), _) => Some(file.clone()),
             (None, Store::Embedded { path, .. }) => Some(path.join("vault.key")),
-            (None, Store::Redis { .. }) => None,
+            (None, Store::Redis(_)) => None,
         }
     }
 }

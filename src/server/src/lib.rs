@@ -36,4 +36,4 @@ mod update;
 mod workbench;
 
 pub use load::Load;
-pub use run::{Running, servable, start};
+pub use run::{Running, start};

@@ -1,8 +1,10 @@
 //! From a configuration to a working server, and back: build, run, drain.
 
+mod store;
+
 use crate::{
     campaigns::live::{self, Live},
-    config::{self, Config},
+    config::Config,
     controller, deadlines, dispatch,
     engine::Engine,
     enroll,
@@ -16,13 +18,14 @@ use crate::{
     readiness::Readiness,
     retention,
     security::vault::Vault,
-    store::embedded::{Embedded, EmbeddedConfig},
     trim,
 };
 use anyhow::Context;
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+
+use store::Opened;
 
 /// A server at work.
 #[derive(Debug)]
@@ -37,17 +40,18 @@ pub struct Running {
 
 /// Starts every role in this process. Nothing listens before everything else stands.
 pub async fn start(mut config: Config) -> anyhow::Result<Running> {
-    let settings = embedded(&config)?;
+    // Whoever was first has chosen; it is the same one.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let vault = Vault::at_start(&config).context("the vault")?;
-    let store = open(&settings)?;
-    let failing = Arc::clone(&store);
+    let opened = Opened::open(&config).await?;
+    let failing = opened.failing();
     let devices = listen(config.http.devices.listen, "http.devices.listen").await?;
     let admin = listen(config.http.admin.listen, "http.admin.listen").await?;
     let (devices_at, admin_at) = (devices.local_addr()?, admin.local_addr()?);
     told(&mut config, devices_at);
     let routes = Routes::open(&config.routes).await.context("a route could not be opened")?;
     let engine = Arc::new(Engine {
-        store,
+        store: opened.store,
         vault,
         live: Live::default(),
         routes,
@@ -67,7 +71,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         // A store that failed once is not to be trusted; opening it anew recovers all that was acknowledged. This task
         // ends, and whoever runs the server ends the process.
         tokio::select! {
-            why = failing.failed() => tracing::error!(why, "the store failed; the server must be started again"),
+            why = Opened::failed(failing) => tracing::error!(why, "the store failed; the server must be started again"),
             () = stop.cancelled() => {}
         }
     });
@@ -142,31 +146,6 @@ fn told(config: &mut Config, at: SocketAddr) {
             *url = format!("{got}{path}");
         }
     }
-}
-
-/// Whether this version can serve what is configured: some settings are read and checked before they are served.
-pub fn servable(config: &Config) -> anyhow::Result<()> {
-    embedded(config).map(drop)
-}
-
-/// The settings of the one store that this version serves from.
-fn embedded(config: &Config) -> anyhow::Result<EmbeddedConfig> {
-    match &config.store {
-        config::Store::Embedded { path, cache } => {
-            Ok(EmbeddedConfig { cache_octets: *cache as u64, ..EmbeddedConfig::new(path) })
-        }
-        config::Store::Redis { .. } => anyhow::bail!(
-            "`store.kind = \"redis\"` does not serve in this version; set `store.kind = \"embedded\"`"
-        ),
-    }
-}
-
-fn open(settings: &EmbeddedConfig) -> anyhow::Result<Arc<Embedded>> {
-    let store = Embedded::open(settings).with_context(|| {
-        let path = settings.path.display();
-        format!("the store in {path} cannot be opened; does another server use it?")
-    })?;
-    Ok(Arc::new(store))
 }
 
 async fn listen(at: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {

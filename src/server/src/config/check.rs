@@ -3,9 +3,9 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Authority, Config, Integrity, Route, Store, defaults, read::Finding};
+use super::{Authority, Config, Integrity, Redis, Route, Store, defaults, read::Finding};
 use campaign::scope::{Grant, Right, Scope};
-use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc};
+use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc, time::Duration};
 
 /// The longest `server_id`, in octets (D11): it must fit the smallest notification.
 const LONGEST_SERVER_ID: usize = 23;
@@ -81,14 +81,8 @@ impl Config {
                     );
                 }
             }
-            Store::Redis { url, url_file } => {
-                if url.is_some() == url_file.is_some() {
-                    findings.add(
-                        "store.url",
-                        "there must be either `url` or `url_file`",
-                        "give exactly one of the two",
-                    );
-                }
+            Store::Redis(redis) => {
+                check_redis(redis, findings);
                 if self.vault.key_file.is_none() {
                     findings.add(
                         "vault.key_file",
@@ -310,6 +304,63 @@ impl Config {
         if self.telemetry.log.is_empty() {
             findings.add("telemetry.log", "is empty", "`info` is the default, `off` says nothing");
         }
+    }
+}
+
+fn check_redis(redis: &Redis, findings: &mut Findings) {
+    if redis.urls.is_empty() == redis.urls_file.is_none() {
+        findings.add(
+            "store.urls",
+            "there must be either `urls` or `urls_file`",
+            "give exactly one of the two",
+        );
+    }
+    for (number, url) in redis.urls.iter().enumerate() {
+        // Said without the URL: it may hold a password.
+        if !["redis://", "rediss://"].iter().any(|scheme| url.reveal().starts_with(scheme)) {
+            findings.add(
+                format!("store.urls[{number}]"),
+                "does not begin with redis:// or rediss://",
+                "write redis://user:password@host:6379/0, or rediss:// for TLS",
+            );
+        }
+    }
+    if redis.cluster && redis.sentinel.is_some() {
+        findings.add(
+            "store.sentinel",
+            "is given together with `cluster = true`",
+            "a cluster watches over itself: choose one of the two",
+        );
+    }
+    if redis.urls.len() > 1 && !redis.cluster && redis.sentinel.is_none() {
+        findings.add(
+            "store.urls",
+            "are several, and neither `cluster` nor `sentinel` says what they are",
+            "say `cluster = true`, or `sentinel = { master = … }`, or name one server",
+        );
+    }
+    if let Some(sentinel) = &redis.sentinel
+        && (sentinel.master.is_empty()
+            || sentinel.password.is_some() && sentinel.password_file.is_some())
+    {
+        findings.add(
+            "store.sentinel",
+            "names no master, or its password twice",
+            "write { master = \"reveille\", password_file = \"…\" }",
+        );
+    }
+    if !(8..=65_536).contains(&redis.in_flight) {
+        findings.add("store.in_flight", "is not between 8 and 65536", "512 is the default");
+    }
+    if !(1..=1_000_000_000).contains(&redis.expected_devices) {
+        findings.add(
+            "store.expected_devices",
+            "is not between 1 and 1000000000",
+            "say how many devices the deployment will have, roughly",
+        );
+    }
+    if !(Duration::from_millis(100)..=Duration::from_mins(1)).contains(&redis.timeout) {
+        findings.add("store.timeout", "is not between 100ms and 60s", "5s is the default");
     }
 }
 

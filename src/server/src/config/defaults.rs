@@ -109,6 +109,18 @@ pub(super) fn store_cache() -> usize {
     64 * 1024 * 1024
 }
 
+pub(super) fn expected_devices() -> u64 {
+    1_000_000
+}
+
+pub(super) fn store_timeout() -> Duration {
+    Duration::from_secs(5)
+}
+
+pub(super) fn store_in_flight() -> usize {
+    512
+}
+
 pub(super) fn per_second() -> u32 {
     1_000
 }

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Config, Secret, Store};
+use super::{Config, Redis, Secret, Store};
 use serde::{Deserialize, de::IntoDeserializer};
 use std::{
     borrow::Cow,
@@ -76,8 +76,8 @@ impl Config {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect::<Vec<_>>();
         let mut config = Self::read(&name, &text, &variables)?;
-        if let Store::Redis { url, url_file: Some(file) } = &mut config.store {
-            *url = Some(Secret::from(text_of(file)?.trim().to_owned()));
+        if let Store::Redis(redis) = &mut config.store {
+            redis.read_files()?;
         }
         Ok(config)
     }
@@ -105,6 +105,23 @@ impl Config {
             .map(|finding| places.finding(name, text, finding))
             .collect::<Vec<_>>();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Wrong { problems }) }
+    }
+}
+
+impl Redis {
+    /// Takes secrets from the files that are named for them.
+    fn read_files(&mut self) -> Result<(), ConfigError> {
+        if let Some(file) = &self.urls_file {
+            let text = text_of(file)?;
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            self.urls = lines.map(|line| Secret::from(line.to_owned())).collect();
+        }
+        if let Some(sentinel) = &mut self.sentinel
+            && let Some(file) = &sentinel.password_file
+        {
+            sentinel.password = Some(Secret::from(text_of(file)?.trim().to_owned()));
+        }
+        Ok(())
     }
 }
 

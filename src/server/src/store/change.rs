@@ -183,6 +183,9 @@ pub struct Change {
     pub adds: Vec<Add>,
     pub queue: Vec<QueueOp>,
     pub events: Vec<Vec<u8>>,
+    /// It counts as done only when as many replicas have it as the store was told to wait for: what ends a job or stores
+    /// what a user said must survive the loss of a server. Means nothing where there are no replicas.
+    pub replicated: bool,
 }
 
 impl Change {
@@ -238,6 +241,12 @@ impl Change {
 
     pub fn event(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.events.push(bytes.into());
+        self
+    }
+
+    /// Counts as done only when it is on replicas too, where the store has them.
+    pub fn on_replicas(mut self) -> Self {
+        self.replicated = true;
         self
     }
 

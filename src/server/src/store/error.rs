@@ -21,7 +21,10 @@ pub enum StoreError {
     /// What was read is not what this program, or the one before it, writes.
     #[error("a stored {0} cannot be read")]
     Corrupt(&'static str),
-    /// The backend failed or could not be reached. A commit may or may not have happened.
+    /// The backend could not be reached, or could not do it at the moment. Nothing was done.
+    #[error("the store could not be reached or is busy; nothing was {doing}")]
+    Unavailable { doing: &'static str, source: Box<dyn Error + Send + Sync> },
+    /// The backend failed or did not answer. A commit may or may not have happened.
     #[error("the store failed while it {doing}")]
     Backend { doing: &'static str, source: Box<dyn Error + Send + Sync> },
 }

@@ -34,6 +34,11 @@ impl Shard {
     pub fn tag(self) -> &'static str {
         TAGS.get(usize::from(self.0)).map_or("", String::as_str)
     }
+
+    /// The slot of all the shard's keys in a Redis cluster.
+    pub(super) fn slot(self) -> u16 {
+        slot(self.tag().as_bytes())
+    }
 }
 
 impl fmt::Debug for Shard {

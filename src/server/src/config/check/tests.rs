@@ -96,12 +96,21 @@ fn a_route_has_a_name_of_its_own_and_a_limit() {
 }
 
 #[test]
-fn redis_needs_one_address_and_a_key_that_all_share() {
-    assert_eq!(findings("[store]\nkind = \"redis\"\n"), ["store.url", "vault.key_file"]);
+fn redis_needs_an_address_and_a_key_that_all_share() {
+    let redis = |store: &str| {
+        findings(&format!("[store]\nkind = \"redis\"\n{store}\n[vault]\nkey_file = \"k\"\n"))
+    };
+    assert_eq!(findings("[store]\nkind = \"redis\"\n"), ["store.urls", "vault.key_file"]);
+    assert_eq!(redis("urls = [\"redis://h\"]"), Vec::<String>::new());
+    assert_eq!(redis("urls = [\"rediss://h\"]\nurls_file = \"f\""), ["store.urls"]);
+    assert_eq!(redis("urls = [\"http://h\"]"), ["store.urls[0]"]);
+    assert_eq!(redis("urls = [\"redis://a\", \"redis://b\"]"), ["store.urls"]);
     assert_eq!(
-        findings("[store]\nkind = \"redis\"\nurl = \"redis://h\"\n[vault]\nkey_file = \"k\"\n"),
+        redis("urls = [\"redis://a\", \"redis://b\"]\ncluster = true"),
         Vec::<String>::new()
     );
+    let both = "urls = [\"redis://a\"]\ncluster = true\nsentinel = { master = \"m\" }";
+    assert_eq!(redis(both), ["store.sentinel"]);
 }
 
 #[test]

@@ -37,6 +37,10 @@ impl Refusal {
             StoreError::TooMuch { .. } | StoreError::Refused(_) | StoreError::Corrupt(_) => {
                 Self::internal(error)
             }
+            StoreError::Unavailable { .. } => {
+                tracing::warn!(error = error as &dyn Error, "the store is away");
+                Self::new(ProblemType::StoreAway, "nothing was done: repeat the request later")
+            }
             StoreError::Poisoned(_) | StoreError::Closing | StoreError::Backend { .. } => {
                 tracing::warn!(error = error as &dyn Error, "the store does not answer");
                 Self::new(

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use redis::{Script, ScriptInvocation};
-
 use crate::store::change::{Guard, Put, QueueOp, milliseconds};
 use crate::store::{Change, Key, NEVER, Shard};
 
+use redis::Cmd;
+
 use super::keys::{self, RowKey, Shape};
+use super::operations::Operation;
+use super::script::Script;
 
 /// A call of `commit.lua` that is being put together.
 pub(super) struct Call {
@@ -20,10 +22,13 @@ pub(super) struct Call {
     changes: usize,
     /// Revisions and event ids it will need.
     drawn: usize,
+    /// One of its changes must be on replicas before it counts as done.
+    replicated: bool,
 }
 
 impl Call {
-    pub(super) fn new(shard: Shard, shape: Shape) -> Self {
+    /// `time` is the store's, in milliseconds; where the commit is remembered goes by it.
+    pub(super) fn new(shard: Shard, shape: Shape, time: u64) -> Self {
         let mut call = Self {
             shard,
             shape,
@@ -32,13 +37,16 @@ impl Call {
             arguments: Vec::new(),
             changes: 0,
             drawn: 0,
+            replicated: false,
         };
         call.number(keys::sequence_key(shard));
+        call.number(keys::operations_key(shard, time));
         call
     }
 
     pub(super) fn change(&mut self, change: Change) {
         self.changes += 1;
+        self.replicated |= change.replicated;
         self.count(change.guards.len());
         for guard in change.guards {
             let (key, wanted) = match guard {
@@ -78,16 +86,36 @@ impl Call {
         });
     }
 
-    pub(super) fn invocation(self, script: &Script) -> ScriptInvocation<'_> {
-        let mut invocation = script.prepare_invoke();
-        for key in self.keys {
-            invocation.key(key);
+    /// A call that changes nothing but the shard's sequence, and so keeps the time that it is now.
+    pub(super) fn tick(&mut self) {
+        self.drawn += 1;
+    }
+
+    pub(super) fn changes(&self) -> usize {
+        self.changes
+    }
+
+    pub(super) fn replicated(&self) -> bool {
+        self.replicated
+    }
+
+    pub(super) fn shard(&self) -> Shard {
+        self.shard
+    }
+
+    /// The command that sends it under the name of this operation.
+    pub(super) fn command(&self, script: &Script, operation: &Operation<'_>) -> Cmd {
+        let mut command = script.command();
+        command.arg(self.keys.len());
+        for key in &self.keys {
+            command.arg(key.as_slice());
         }
-        invocation.arg(self.drawn).arg(self.changes);
-        for argument in self.arguments {
-            invocation.arg(argument);
+        command.arg(operation.place()).arg(operation.number().as_slice());
+        command.arg(self.drawn).arg(self.changes);
+        for argument in &self.arguments {
+            command.arg(argument.as_slice());
         }
-        invocation
+        command
     }
 
     /// Says before some writes how many arguments and writes follow.

@@ -1,17 +1,22 @@
 -- Applies changes of one shard, each whole or not at all. Redis runs a script alone, so nothing happens in between.
 --
--- KEYS[1] is the shard's sequence; the others are those that the arguments name by their number.
--- ARGV is read from front to back: how many numbers to draw from the sequence, how many changes, and for each change
+-- KEYS[1] is the shard's sequence and KEYS[2] where its commits are remembered; the others are those that the arguments
+-- name by their number. ARGV is read from front to back: who commits and the number of the commit there, how many numbers to
+-- draw from the sequence, how many changes, and for each change
 --   guards, and for each: key, field ('' for a plain row), revision wanted ('' for absence)
 --   arguments of its writes (to be skipped if a guard fails), writes, and for each: its letter and what follows there
--- Answers one octet for each change: '1' done, '0' conflict.
+-- Answers the time (6 octets) and one octet for each change: '1' done, '0' conflict. A commit that comes again is answered
+-- as it was and does nothing; one that comes after a later one of its place is answered without any verdict.
+--
+-- The sequence is a clock: 128 numbers for each millisecond since 2020, and what is drawn beyond that runs ahead. So numbers
+-- that were lost with a master are not given again by the one after it, and time never goes backwards within a shard.
 --
 -- A row is its revision (6 octets), '\0' or '\1' and the instant at which it expires (6 octets), and then its octets.
 -- Plain rows expire by PX; fields of hashes cannot, so they carry the instant, and a note in the shard's sorted set
 -- brings the sweep to them.
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local YEAR_2020 = 1577836800000
+local REMEMBERED = 1800000
 
 local at = 0
 local function take()
@@ -21,9 +26,26 @@ end
 local function take_number() return tonumber(take()) end
 local function take_key() return KEYS[take_number()] end
 
+local place, number = take(), take()
 local drawn = take_number()
-local sequence = 0
-if drawn > 0 then sequence = redis.call('INCRBY', KEYS[1], drawn) - drawn end
+
+local sequence = tonumber(redis.call('GET', KEYS[1]) or '0')
+local time = redis.call('TIME')
+local now = math.max(time[1] * 1000 + math.floor(time[2] / 1000), YEAR_2020 + math.floor(sequence / 128))
+local told = struct.pack('>I6', now)
+
+local remembered = redis.call('HGET', KEYS[2], place)
+if remembered and string.sub(remembered, 1, 6) >= number then
+  -- Written again, so that whoever waits for replicas waits for it.
+  redis.call('HSET', KEYS[2], place, remembered)
+  if string.sub(remembered, 1, 6) > number then return told end
+  return told .. string.sub(remembered, 7)
+end
+
+if drawn > 0 then
+  sequence = math.max(sequence, (now - YEAR_2020) * 128)
+  redis.call('SET', KEYS[1], string.format('%.0f', sequence + drawn))
+end
 local function draw()
   sequence = sequence + 1
   return sequence
@@ -119,4 +141,6 @@ for change = 1, take_number() do
     verdicts[change] = '0'
   end
 end
-return table.concat(verdicts)
+local answer = table.concat(verdicts)
+if redis.call('HSET', KEYS[2], place, number .. answer) == 1 then redis.call('PEXPIRE', KEYS[2], REMEMBERED) end
+return told .. answer

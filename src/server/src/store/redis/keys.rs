@@ -67,6 +67,17 @@ pub(super) fn sequence_key(shard: Shard) -> Vec<u8> {
     format!("{{{}}}sequence", shard.tag()).into_bytes()
 }
 
+/// How the deployment lies in Redis; in the first shard.
+pub(super) fn deployment_key() -> Vec<u8> {
+    format!("{{{}}}store", Shard::from(0).tag()).into_bytes()
+}
+
+/// Where the shard remembers the commits of its last ten minutes; gone by itself.
+pub(super) fn operations_key(shard: Shard, time: u64) -> Vec<u8> {
+    const TEN_MINUTES: u64 = 600_000;
+    format!("{{{}}}o:{}", shard.tag(), time / TEN_MINUTES).into_bytes()
+}
+
 pub(super) fn log_key(shard: Shard) -> Vec<u8> {
     format!("{{{}}}log", shard.tag()).into_bytes()
 }
@@ -121,7 +132,8 @@ pub(super) fn row(stored: Vec<u8>, now: u64) -> Result<Option<Row>, StoreError> 
     Ok(expires.is_none_or(|expires| expires > now).then_some(row))
 }
 
-fn number(octets: [u8; 6]) -> u64 {
+/// Reads a number of 6 octets.
+pub(super) fn number(octets: [u8; 6]) -> u64 {
     octets.into_iter().fold(0, |number, octet| number << 8 | u64::from(octet))
 }
 
@@ -152,6 +164,7 @@ mod tests {
             shape.row(shard, &Key::new(Table::Device, "a")).key,
             shape.row(shard, &Key::new(Table::Session, "a{b}")).key,
             sequence_key(shard),
+            operations_key(shard, 1),
             log_key(shard),
             notes_key(shard),
             counters_key(shard, 1),

@@ -1,12 +1,31 @@
-//! The store on Redis: one standalone server, many workers.
+//! The store on Redis: one server, a master that Sentinels watch, or a cluster; many workers.
 //!
-//! A commit is one call of `commit.lua`, a claim one of `claim.lua`; there is no other logic in Redis. One connection
-//! carries everything: many tasks on it are pipelined by themselves, and it connects again when it was lost. What a
-//! crash of Redis keeps is decided by its persistence: with `appendfsync always` all that was answered.
+//! A commit is one call of `commit.lua`, a claim one of `claim.lua`; there is no other logic in Redis. Every call goes to
+//! the one server that holds its shard. What a crash of Redis keeps is decided by its persistence: with `appendfsync always`
+//! all that was answered.
+//!
+//! | module | about |
+//! | --- | --- |
+//! | `config` | where Redis is |
+//! | `nodes`, `node` | which server holds a shard; its connections |
+//! | `calls`, `trouble` | a call from beginning to end; what an error means |
+//! | `operations` | how a commit that comes twice is known |
+//! | `call`, `keys`, `script` | changes as arguments; names of keys |
+//! | `clock` | the store's time |
+//! | `settings`, `sweep` | what is asked of a Redis at start, and done all the time |
 
 mod call;
+mod calls;
+mod clock;
+mod config;
 mod keys;
+mod node;
+mod nodes;
+mod operations;
+mod script;
 mod settings;
+mod sweep;
+mod trouble;
 
 #[cfg(test)]
 mod tests;
@@ -18,47 +37,30 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{FromRedisValue, Pipeline, RedisError, Script, Value};
+use redis::{Cmd, FromRedisValue, Pipeline, RedisError, Value};
 use tokio::task::AbortHandle;
 
 use super::change::{check_claim, check_commit, check_read, milliseconds};
 use super::{
-    Calls, Change, Claimed, Counted, Cursor, EventId, Instant, Key, NEVER, Page, QueueName, Row,
-    Shard, Store, StoreError, Table, Verdict, count,
+    Calls as CallCounts, Change, Claimed, Counted, Cursor, EventId, Instant, Key, NEVER, Page,
+    QueueName, Row, Shard, Store, StoreError, Table, Verdict, count,
 };
 use call::Call;
+use calls::{Calls, Plea};
+use clock::Clock;
+pub use config::{Place, RedisConfig};
 use keys::{RowKey, Shape};
+use node::Asked;
+use nodes::Nodes;
+use operations::Operations;
+use script::Script;
 
 /// Members that one claim takes at most, whatever is asked.
 const MOST_CLAIMED: usize = 10_000;
-/// Rows swept in one call.
-const SWEPT_AT_ONCE: usize = 64;
-/// Between the sweeps of two shards; all shards have their turn in ten seconds.
-const SWEEP_PAUSE: Duration = Duration::from_millis(40);
-
-/// Where Redis is, and how the store behaves towards it.
-#[derive(Debug, Clone)]
-pub struct RedisConfig {
-    /// As in `redis://host:port/`.
-    pub url: String,
-    /// Decides the number of buckets when the deployment is made; later it changes nothing.
-    pub expected_devices: u64,
-    /// How long a call may take. The client's own default is 500 ms.
-    pub response_timeout: Duration,
-    pub connection_timeout: Duration,
-}
-
-impl RedisConfig {
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            expected_devices: 1_000_000,
-            response_timeout: Duration::from_secs(5),
-            connection_timeout: Duration::from_secs(2),
-        }
-    }
-}
+/// How long the time is carried on without a word of Redis.
+const CARRIED_ON: Duration = Duration::from_secs(1);
+/// How long replicas may take to have a commit.
+const REPLICAS_ANSWER: Duration = Duration::from_secs(1);
 
 /// The store on Redis.
 pub struct RedisStore {
@@ -68,34 +70,37 @@ pub struct RedisStore {
 }
 
 struct Inner {
-    connection: ConnectionManager,
+    calls: Calls,
     shape: Shape,
+    clock: Clock,
+    operations: Operations,
     commit: Script,
     claim: Script,
+    replicas: u32,
 }
 
 impl RedisStore {
     /// Connects, makes the deployment if Redis is empty, and checks the settings that the store relies on. Starts a task
     /// that sweeps expired rows while the store lives.
     pub async fn connect(config: &RedisConfig) -> Result<Self, StoreError> {
-        let manager = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(config.response_timeout))
-            .set_connection_timeout(Some(config.connection_timeout));
-        let client = redis::Client::open(config.url.as_str())
-            .map_err(failed("read the address of Redis"))?;
-        let connection = ConnectionManager::new_with_config(client, manager)
-            .await
-            .map_err(failed("connected"))?;
-        settings::check(&connection).await?;
-        let shape =
-            settings::shape(&connection, Shape::for_devices(config.expected_devices)).await?;
+        let nodes = Nodes::new(config.clone(), config.clients()?);
+        nodes.find().await.map_err(failed("looked for the servers of Redis"))?;
+        for node in nodes.all() {
+            settings::check(&node).await?;
+        }
+        let calls = Calls::new(nodes, config.in_flight, config.timeout);
+        let shape = settings::shape(&calls, Shape::for_devices(config.expected_devices)).await?;
         let inner = Arc::new(Inner {
-            connection,
+            calls,
             shape,
+            clock: Clock::new(),
+            operations: Operations::new(),
             commit: Script::new(include_str!("commit.lua")),
             claim: Script::new(include_str!("claim.lua")),
+            replicas: config.replicas,
         });
-        let sweeper = tokio::spawn(sweep(Arc::clone(&inner))).abort_handle();
+        inner.tick().await?;
+        let sweeper = tokio::spawn(sweep::run(Arc::clone(&inner))).abort_handle();
         Ok(Self { inner, counted: Counted::default(), sweeper })
     }
 }
@@ -113,65 +118,102 @@ impl fmt::Debug for RedisStore {
 }
 
 impl Inner {
+    /// The start of a commit.
+    fn call(&self, shard: Shard) -> Call {
+        // Before anything was heard every time does: the commit is only remembered elsewhere.
+        Call::new(shard, self.shape, self.clock.now(Duration::MAX).unwrap_or_default())
+    }
+
     async fn commit(&self, call: Call) -> Result<Vec<Verdict>, StoreError> {
-        let verdicts: Vec<u8> = call
-            .invocation(&self.commit)
-            .invoke_async(&mut self.connection.clone())
-            .await
-            .map_err(failed("committed"))?;
-        Ok(verdicts
-            .iter()
-            .map(|octet| if *octet == b'1' { Verdict::Done } else { Verdict::Conflict })
-            .collect())
+        const DOING: &str = "committed";
+        let operation = self.operations.begin();
+        let mut pipeline = Pipeline::new();
+        pipeline.add_command(call.command(&self.commit, &operation));
+        let waits = call.replicated() && self.replicas > 0;
+        let asked = if waits {
+            pipeline.cmd("WAIT").arg(self.replicas).arg(milliseconds(REPLICAS_ANSWER));
+            Asked::each(pipeline, 2).that_waits()
+        } else {
+            Asked::each(pipeline, 1)
+        };
+        let script = Some(&self.commit);
+        let plea = Plea { shard: call.shard(), asked, script, doing: DOING, changes: true };
+        let mut answers = self.calls.make(&plea).await?.into_iter();
+        let answer: Vec<u8> = parse(answers.next().unwrap_or(Value::Nil))?;
+        let (time, verdicts) =
+            answer.split_first_chunk().ok_or(StoreError::Corrupt("answer of Redis"))?;
+        self.clock.heard(keys::number(*time));
+        if verdicts.len() != call.changes() {
+            return Err(StoreError::Corrupt("answer of Redis"));
+        }
+        if waits && parse::<u32>(answers.next().unwrap_or(Value::Nil))? < self.replicas {
+            return Err(StoreError::Backend {
+                doing: DOING,
+                source: "fewer replicas than are asked for have it".into(),
+            });
+        }
+        let verdict = |octet: &u8| if *octet == b'1' { Verdict::Done } else { Verdict::Conflict };
+        Ok(verdicts.iter().map(verdict).collect())
     }
 
     /// Claims from these keys: the number of the key from 0 on, the member, and when it was due.
     async fn claim(
         &self,
-        keys: impl Iterator<Item = Vec<u8>>,
+        shard: Shard,
+        keys: impl ExactSizeIterator<Item = Vec<u8>>,
         most: usize,
         lease: Duration,
     ) -> Result<Vec<(usize, Vec<u8>, u64)>, StoreError> {
-        let mut invocation = self.claim.prepare_invoke();
+        let mut command = self.claim.command();
+        command.arg(keys.len());
         for key in keys {
-            invocation.key(key);
+            command.arg(key);
         }
-        invocation.arg(most.min(MOST_CLAIMED)).arg(milliseconds(lease).min(NEVER >> 5));
-        let claimed: Vec<(usize, Vec<u8>, u64)> = invocation
-            .invoke_async(&mut self.connection.clone())
-            .await
-            .map_err(failed("claimed"))?;
-        Ok(claimed
-            .into_iter()
-            .map(|(queue, member, due)| (queue.saturating_sub(1), member, due))
-            .collect())
+        command.arg(most.min(MOST_CLAIMED)).arg(milliseconds(lease).min(NEVER >> 5));
+        // What was claimed without an answer comes back after its lease.
+        let answer = self.one(shard, command, Some(&self.claim), "claimed").await?;
+        let (time, claimed): (u64, Vec<(usize, Vec<u8>, u64)>) = parse(answer)?;
+        self.clock.heard(time);
+        let from_zero =
+            |(queue, member, due): (usize, _, _)| (queue.saturating_sub(1), member, due);
+        Ok(claimed.into_iter().map(from_zero).collect())
     }
 
-    /// Sweeps noted rows of a shard that have expired; answers how many notes there were.
-    async fn sweep(&self, shard: Shard) -> Result<usize, StoreError> {
-        let lease = Duration::from_mins(1);
-        let notes =
-            self.claim(std::iter::once(keys::notes_key(shard)), SWEPT_AT_ONCE, lease).await?;
-        if !notes.is_empty() {
-            let mut call = Call::new(shard, self.shape);
-            for (_, note, _) in &notes {
-                call.sweep(&keys::noted(note)?);
-            }
-            self.commit(call).await?;
-        }
-        Ok(notes.len())
+    /// Sends one command that may be repeated at will.
+    async fn one(
+        &self,
+        shard: Shard,
+        command: Cmd,
+        script: Option<&Script>,
+        doing: &'static str,
+    ) -> Result<Value, StoreError> {
+        let mut pipeline = Pipeline::new();
+        pipeline.add_command(command);
+        let plea = Plea { shard, asked: Asked::each(pipeline, 1), script, doing, changes: false };
+        self.calls.make(&plea).await?.pop().ok_or(StoreError::Corrupt("answer of Redis"))
     }
 
-    /// Sends commands in one piece, with TIME before them; answers the time and the answers.
-    async fn ask(&self, ask: impl FnOnce(&mut Pipeline)) -> Result<(u64, Vec<Value>), StoreError> {
-        let mut pipeline = redis::pipe();
-        pipeline.atomic().cmd("TIME");
+    /// Sends so many commands in one piece, with TIME before them; answers the time and the answers.
+    async fn ask(
+        &self,
+        shard: Shard,
+        commands: usize,
+        ask: impl FnOnce(&mut Pipeline),
+    ) -> Result<(u64, Vec<Value>), StoreError> {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("TIME");
         ask(&mut pipeline);
-        let mut answers: Vec<Value> =
-            pipeline.query_async(&mut self.connection.clone()).await.map_err(failed("read"))?;
-        let rest = answers.split_off(1.min(answers.len()));
-        let time = answers.pop().ok_or(StoreError::Corrupt("answer of Redis"))?;
-        Ok((instant(time)?, rest))
+        let asked = Asked::at_once(pipeline, commands + 1);
+        let plea = Plea { shard, asked, script: None, doing: "read", changes: false };
+        let answer = self.calls.make(&plea).await?.pop().unwrap_or(Value::Nil);
+        let mut answers: Vec<Value> = parse(answer)?;
+        if answers.len() != commands + 1 {
+            return Err(StoreError::Corrupt("answer of Redis"));
+        }
+        let rest = answers.split_off(1);
+        let time = instant(answers.pop().unwrap_or(Value::Nil))?;
+        self.clock.heard(time);
+        Ok((time, rest))
     }
 }
 
@@ -179,8 +221,13 @@ impl Inner {
 impl Store for RedisStore {
     async fn now(&self) -> Result<Instant, StoreError> {
         count(&self.counted.now);
-        let time = redis::cmd("TIME").query_async(&mut self.inner.connection.clone()).await;
-        Ok(Instant(instant(time.map_err(failed("told the time"))?)?))
+        if let Some(now) = self.inner.clock.now(CARRIED_ON) {
+            return Ok(Instant(now));
+        }
+        let time = self.inner.one(Shard::from(0), redis::cmd("TIME"), None, "told").await?;
+        let time = instant(time)?;
+        self.inner.clock.heard(time);
+        Ok(Instant(self.inner.clock.now(Duration::MAX).unwrap_or(time)))
     }
 
     async fn read(&self, shard: Shard, keys: &[Key]) -> Result<Vec<Option<Row>>, StoreError> {
@@ -188,7 +235,7 @@ impl Store for RedisStore {
         check_read(keys)?;
         let (now, rows) = self
             .inner
-            .ask(|pipeline| {
+            .ask(shard, keys.len(), |pipeline| {
                 for key in keys {
                     match self.inner.shape.row(shard, key) {
                         RowKey { key, field: Some(field) } => {
@@ -211,7 +258,7 @@ impl Store for RedisStore {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        let mut call = Call::new(shard, self.inner.shape);
+        let mut call = self.inner.call(shard);
         for change in changes {
             call.change(change);
         }
@@ -231,7 +278,7 @@ impl Store for RedisStore {
             return Ok(Vec::new());
         }
         let keys = queues.iter().map(|queue| keys::queue_key(shard, queue));
-        let claimed = self.inner.claim(keys, most, lease).await?;
+        let claimed = self.inner.claim(shard, keys, most, lease).await?;
         let claimed = claimed.into_iter().map(|(queue, member, due)| {
             let queue = queues.get(queue).ok_or(StoreError::Corrupt("answer of Redis"))?.clone();
             Ok(Claimed { queue, member, due })
@@ -248,7 +295,7 @@ impl Store for RedisStore {
         check_claim(queues)?;
         let (_, firsts) = self
             .inner
-            .ask(|pipeline| {
+            .ask(shard, queues.len(), |pipeline| {
                 for queue in queues {
                     let key = keys::queue_key(shard, queue);
                     pipeline.cmd("ZRANGE").arg(key).arg(0).arg(0).arg("WITHSCORES");
@@ -267,10 +314,8 @@ impl Store for RedisStore {
         count(&self.counted.counters);
         let mut command = redis::cmd("HGETALL");
         command.arg(keys::counters_key(shard, set));
-        let counters: HashMap<String, i64> = command
-            .query_async(&mut self.inner.connection.clone())
-            .await
-            .map_err(failed("read counters"))?;
+        let counters: HashMap<String, i64> =
+            parse(self.inner.one(shard, command, None, "counted").await?)?;
         Ok(counters.into_iter().collect())
     }
 
@@ -285,16 +330,10 @@ impl Store for RedisStore {
             return Ok(Vec::new());
         }
         let mut command = redis::cmd("XRANGE");
-        command
-            .arg(keys::log_key(shard))
-            .arg(format!("({}-0", after.0))
-            .arg("+")
-            .arg("COUNT")
-            .arg(most);
-        let events: Vec<(String, (String, Vec<u8>))> = command
-            .query_async(&mut self.inner.connection.clone())
-            .await
-            .map_err(failed("read events"))?;
+        command.arg(keys::log_key(shard)).arg(format!("({}-0", after.0)).arg("+");
+        command.arg("COUNT").arg(most);
+        let events: Vec<(String, (String, Vec<u8>))> =
+            parse(self.inner.one(shard, command, None, "read").await?)?;
         let events = events.into_iter().map(|(id, (_, event))| {
             let id = id
                 .split_once('-')
@@ -308,15 +347,9 @@ impl Store for RedisStore {
     async fn trim(&self, shard: Shard, through: EventId) -> Result<(), StoreError> {
         count(&self.counted.trim);
         let mut command = redis::cmd("XTRIM");
-        command
-            .arg(keys::log_key(shard))
-            .arg("MINID")
-            .arg("=")
-            .arg(format!("{}-0", through.0.min(NEVER) + 1));
-        command
-            .query_async::<()>(&mut self.inner.connection.clone())
-            .await
-            .map_err(failed("trimmed events"))
+        command.arg(keys::log_key(shard)).arg("MINID").arg("=");
+        command.arg(format!("{}-0", through.0.min(NEVER) + 1));
+        self.inner.one(shard, command, None, "trimmed").await.map(drop)
     }
 
     async fn scan(
@@ -339,12 +372,13 @@ impl Store for RedisStore {
             }
             None => 0,
         };
-        let last = buckets
-            .min(first.saturating_add((most as u64).div_ceil(keys::BUCKET_ROWS).clamp(1, 256)));
+        let at_once = (most as u64).div_ceil(keys::BUCKET_ROWS).clamp(1, 256);
+        let page = first..buckets.min(first.saturating_add(at_once));
+        let last = page.end;
         let (now, found) = self
             .inner
-            .ask(|pipeline| {
-                for bucket in first..last {
+            .ask(shard, page.clone().count(), |pipeline| {
+                for bucket in page {
                     pipeline.cmd("HGETALL").arg(keys::bucket_key(shard, table, bucket));
                 }
             })
@@ -358,20 +392,8 @@ impl Store for RedisStore {
         Ok(Page { rows, next: (last < buckets).then(|| Cursor(last.to_be_bytes().to_vec())) })
     }
 
-    fn calls(&self) -> Calls {
+    fn calls(&self) -> CallCounts {
         self.counted.calls()
-    }
-}
-
-/// Sweeps shard after shard until it is aborted. Workers do so side by side; a claim keeps them from each other.
-async fn sweep(inner: Arc<Inner>) {
-    let mut turn = tokio::time::interval(SWEEP_PAUSE);
-    turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for shard in Shard::all().cycle() {
-        turn.tick().await;
-        if let Err(error) = inner.sweep(shard).await {
-            tracing::debug!(%error, "expired rows could not be swept");
-        }
     }
 }
 

@@ -1,62 +1,86 @@
 //! What the store asks of a Redis before it is used: settings that keep its promises, and the shape it was made with.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use redis::aio::ConnectionManager;
+use redis::{Pipeline, RedisError};
 
-use crate::store::StoreError;
+use crate::store::{Shard, StoreError};
 
-use super::failed;
-use super::keys::Shape;
+use super::calls::{Calls, Plea};
+use super::keys::{self, Shape};
+use super::node::{Asked, Node};
+use super::{failed, parse};
+
+/// How long a server may take to tell its settings.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// Refuses a Redis that may drop rows by itself; warns of one that needs more memory or forgets when it crashes.
-pub(super) async fn check(connection: &ConnectionManager) -> Result<(), StoreError> {
-    let mut command = redis::cmd("CONFIG");
-    command.arg("GET").arg("maxmemory-policy").arg("appendonly").arg("hash-max-listpack-*");
-    let settings: HashMap<String, String> = match command.query_async(&mut connection.clone()).await
-    {
-        Ok(settings) => settings,
-        Err(error) if error.is_io_error() || error.is_timeout() => {
-            return Err(failed("read its settings")(error));
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the settings of Redis cannot be checked");
-            return Ok(());
-        }
-    };
+pub(super) async fn check(node: &Node) -> Result<(), StoreError> {
+    let mut pipeline = Pipeline::new();
+    pipeline.cmd("CONFIG").arg("GET").arg("maxmemory-policy").arg("appendonly").arg("appendfsync");
+    pipeline.arg("hash-max-listpack-*");
+    let settings: HashMap<String, String> =
+        match node.ask(&Asked::each(pipeline, 1), ANSWER).await.map_err(|failure| failure.error) {
+            Ok(mut values) => parse(values.pop().unwrap_or(redis::Value::Nil))?,
+            Err(error) if is_away(&error) => return Err(failed("read its settings")(error)),
+            Err(error) => {
+                tracing::warn!(%error, "the settings of Redis cannot be checked");
+                return Ok(());
+            }
+        };
     let setting = |name: &str| settings.get(name).map_or("", String::as_str);
+    let server = node.address();
     if setting("maxmemory-policy") != "noeviction" {
         return Err(StoreError::Refused(
             "Redis may evict rows; set maxmemory-policy to noeviction",
         ));
     }
-    if setting("appendonly") != "yes" {
-        tracing::warn!("Redis forgets everything when it stops; set appendonly to yes");
+    match (setting("appendonly"), setting("appendfsync")) {
+        ("yes", "always") => {}
+        ("yes", _) => {
+            tracing::warn!(
+                server,
+                "a crash of Redis takes the last second with it; set appendfsync to always"
+            );
+        }
+        _ => {
+            tracing::warn!(server, "Redis forgets everything when it stops; set appendonly to yes");
+        }
     }
     let listpack = |name: &str| setting(name).parse::<u64>().unwrap_or(0);
     if listpack("hash-max-listpack-value") < 2048 || listpack("hash-max-listpack-entries") < 64 {
         tracing::warn!(
-            "rows take more memory than they need; set hash-max-listpack-value 2048, -entries 64"
+            server,
+            "rows take more memory than they need; set hash-max-listpack-value 2048, hash-max-listpack-entries 64"
         );
     }
     Ok(())
 }
 
+fn is_away(error: &RedisError) -> bool {
+    error.is_io_error() || error.is_timeout()
+}
+
 /// The shape that the deployment was made with; `wanted` when it is made now.
-pub(super) async fn shape(
-    connection: &ConnectionManager,
-    wanted: Shape,
-) -> Result<Shape, StoreError> {
-    const KEY: &str = "reveille:store";
+pub(super) async fn shape(calls: &Calls, wanted: Shape) -> Result<Shape, StoreError> {
     /// The version of everything that the store writes.
-    const VERSION: &str = "1";
-    let mut pipeline = redis::pipe();
-    pipeline.cmd("HSETNX").arg(KEY).arg("version").arg(VERSION).ignore();
-    pipeline.cmd("HSETNX").arg(KEY).arg("buckets").arg(wanted.buckets).ignore();
-    pipeline.cmd("HMGET").arg(KEY).arg("version").arg("buckets");
-    let answer: Result<((String, u64),), _> =
-        pipeline.atomic().query_async(&mut connection.clone()).await;
-    let ((version, buckets),) = answer.map_err(failed("read how it lies in Redis"))?;
+    const VERSION: &str = "2";
+    let key = keys::deployment_key();
+    let mut pipeline = Pipeline::new();
+    pipeline.cmd("HSETNX").arg(&key).arg("version").arg(VERSION);
+    pipeline.cmd("HSETNX").arg(&key).arg("buckets").arg(wanted.buckets);
+    pipeline.cmd("HMGET").arg(&key).arg("version").arg("buckets");
+    // Coming twice it finds what it wrote.
+    let plea = Plea {
+        shard: Shard::from(0),
+        asked: Asked::at_once(pipeline, 3),
+        script: None,
+        doing: "read of how the store lies in Redis",
+        changes: false,
+    };
+    let answer = calls.make(&plea).await?.pop().unwrap_or(redis::Value::Nil);
+    let (_, _, (version, buckets)): (bool, bool, (String, u64)) = parse(answer)?;
     if version != VERSION || buckets == 0 {
         return Err(StoreError::Refused(
             "the store in Redis was written by another version of the program",

@@ -1,80 +1,13 @@
 //! The contract on a private Redis, and what Redis alone must keep: rows over a crash, the limits of its scripts.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-
-use tempfile::TempDir;
+mod cluster;
+mod sentinel;
+mod servers;
+mod stalled;
 
 use super::*;
 use crate::store::contract::{self, Shared};
-
-/// A Redis of one test, gone with it.
-struct Server {
-    process: Child,
-    port: u16,
-    directory: TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        // Bound and let go again: free a moment ago, and loopback ports are not given again at once.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { process: run(&directory, port), port, directory }
-    }
-
-    /// Kills it and starts it again on the same files.
-    fn crash(&mut self) {
-        self.stop();
-        self.process = run(&self.directory, self.port);
-    }
-
-    fn stop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    async fn connect(&self) -> RedisStore {
-        let config = RedisConfig {
-            expected_devices: 20_000,
-            ..RedisConfig::new(format!("redis://127.0.0.1:{}", self.port))
-        };
-        let answering = async {
-            loop {
-                match RedisStore::connect(&config).await {
-                    Ok(store) => return store,
-                    // Not listening yet, or still loading its files.
-                    Err(StoreError::Backend { .. }) => tokio::task::yield_now().await,
-                    Err(error) => panic!("{error}"),
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), answering).await.expect("Redis starts")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-fn run(directory: &TempDir, port: u16) -> Child {
-    let settings = [
-        ("--bind", "127.0.0.1"),
-        ("--save", ""),
-        ("--appendonly", "yes"),
-        ("--appendfsync", "always"),
-        ("--hash-max-listpack-value", "2048"),
-        ("--hash-max-listpack-entries", "64"),
-    ];
-    let mut command = Command::new("redis-server");
-    command.arg("--port").arg(port.to_string()).arg("--dir").arg(directory.path());
-    command.args(settings.iter().flat_map(|(name, value)| [name, value]));
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap_or_else(|error| {
-        panic!("redis-server cannot be started ({error}); install it with: apt-get install redis-server")
-    })
-}
+use servers::Server;
 
 async fn fresh() -> (Shared, Server) {
     let server = Server::start();
@@ -130,10 +63,7 @@ async fn a_store_finds_its_way_back_to_a_redis_that_was_away() {
 async fn the_number_of_buckets_stays_what_it_was_when_the_deployment_was_made() {
     let server = Server::start();
     let first = server.connect().await;
-    let config = RedisConfig {
-        expected_devices: 9_000_000,
-        ..RedisConfig::new(format!("redis://127.0.0.1:{}", server.port))
-    };
+    let config = RedisConfig { expected_devices: 9_000_000, ..server.config() };
     let second = RedisStore::connect(&config).await.unwrap();
     assert_eq!(first.inner.shape, Shape::for_devices(20_000));
     assert_eq!(second.inner.shape, first.inner.shape);
@@ -142,12 +72,8 @@ async fn the_number_of_buckets_stays_what_it_was_when_the_deployment_was_made() 
 #[tokio::test]
 async fn a_redis_that_may_evict_rows_is_refused() {
     let server = Server::start();
-    let store = server.connect().await;
-    let mut command = redis::cmd("CONFIG");
-    command.arg("SET").arg("maxmemory-policy").arg("allkeys-lru");
-    command.query_async::<()>(&mut store.inner.connection.clone()).await.unwrap();
-    let refused =
-        RedisStore::connect(&RedisConfig::new(format!("redis://127.0.0.1:{}", server.port))).await;
+    server.say::<String>("CONFIG SET maxmemory-policy allkeys-lru").await;
+    let refused = RedisStore::connect(&server.config()).await;
     assert!(matches!(refused, Err(StoreError::Refused(why)) if why.contains("noeviction")));
 }
 
@@ -171,7 +97,7 @@ async fn an_expired_row_is_swept_unless_it_was_written_again() {
         let RowKey { key, field } = store.inner.shape.row(shard, key);
         let mut command = redis::cmd("HEXISTS");
         command.arg(key).arg(field);
-        command.query_async::<bool>(&mut store.inner.connection.clone()).await.unwrap()
+        parse::<bool>(store.inner.one(shard, command, None, "asked").await.unwrap()).unwrap()
     };
     let swept = async {
         while on_disk(&gone).await {
@@ -180,10 +106,11 @@ async fn an_expired_row_is_swept_unless_it_was_written_again() {
     };
     tokio::time::timeout(Duration::from_secs(20), swept).await.expect("it is swept");
     assert!(on_disk(&stays).await && on_disk(&renewed).await);
-    let mut command = redis::cmd("ZCARD");
-    command.arg(keys::notes_key(shard));
-    let notes =
-        async || command.query_async::<usize>(&mut store.inner.connection.clone()).await.unwrap();
+    let notes = async || {
+        let mut command = redis::cmd("ZCARD");
+        command.arg(keys::notes_key(shard));
+        parse::<usize>(store.inner.one(shard, command, None, "asked").await.unwrap()).unwrap()
+    };
     while notes().await > 1 {
         store.inner.sweep(shard).await.unwrap();
     }
