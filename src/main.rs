@@ -26,7 +26,8 @@ enum Command {
     #[command(after_help = "Example:\n  reveille serve --config deploy/reveille.toml")]
     Serve(serve::Args),
     /// Show a whole campaign on this machine: a server, a simulated fleet, and the outcome
-    #[command(after_help = "Example:\n  reveille demo --devices 20000")]
+    #[command(after_help = "Examples:\n  reveille demo --devices 20000\n  \
+        reveille demo --devices 3000 --faults all\n  reveille demo --devices 500 --faults silent=0.2,split_answers=0.5")]
     Demo(demo::Args),
     #[command(flatten)]
     Operator(cli::Command),

@@ -37,6 +37,11 @@ pub(crate) fn basic_credential(user: &str, password: &str) -> String {
     base64(format!("{user}:{password}").as_bytes())
 }
 
+/// `mac` of `x-syncml-hmac`: `B64(H(B64(H(user ":" password)) ":" nonce ":" B64(H(body))))`.
+pub(crate) fn hmac(account: &str, nonce: &[u8], body: &[u8]) -> String {
+    base64(&h(&[account.as_bytes(), b":", nonce, b":", base64(&h(&[body])).as_bytes()]))
+}
+
 /// The first 16 octets of package #0: `H(B64(H(server ":" password)) ":" nonce ":" B64(H(trigger)))`.
 pub(crate) fn notification(account: &str, nonce: &[u8], trigger: &[u8]) -> [u8; 16] {
     h(&[account.as_bytes(), b":", nonce, b":", base64(&h(&[trigger])).as_bytes()])
@@ -55,6 +60,18 @@ mod tests {
         assert_eq!(md5_credential(&client, &nonce), "B5EOa+ulyLBfzbwugVaxzw==");
         assert_eq!(md5_credential(&client, b""), "H9wnE4MkJwCwSkG86Kah+Q==");
         assert_eq!(basic_credential("Bruce2", "OhBehave"), "QnJ1Y2UyOk9oQmVoYXZl");
+    }
+
+    // vectors/auth: the digests over the first message of the dialogue.
+    #[test]
+    fn the_digests_of_messages_of_the_protocol_notes_come_out() {
+        let client = account("352099001761481", "Kq7-client-secret");
+        let nonce = from_base64("ABEiM0RVZneImaq7zN3u/w==").unwrap();
+        let of = |body: &str| base64(&h(&[client.as_bytes(), b":", &nonce, b":", body.as_bytes()]));
+        assert_eq!(of("yKWDBx6W/2aPZQ1w3PC4vA=="), "6HBV0iVOmFPiV+Jkxl3RKQ==");
+        assert_eq!(of("DNyTzS5bRiLzAvGxVFMNJQ=="), "2qNQeUrd+q/2416YUTmFcA==");
+        let body = b"a body";
+        assert_eq!(hmac(&client, &nonce, body), of(&base64(&h(&[body]))));
     }
 
     #[test]

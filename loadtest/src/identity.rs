@@ -13,7 +13,8 @@ use wire::{Encoding, message::Version};
 pub struct Identity {
     pub index: u64,
     pub kind: Kind,
-    /// The `Source` of its sessions: `IMEI:` and 15 digits, the last of them the check digit.
+    /// The `Source` of its sessions: `IMEI:` and 15 digits, the last of them the check digit; 32 hexadecimal digits of
+    /// a Windows client.
     pub device: String,
     /// The user name of its credentials: the digits of the IMEI.
     pub user: String,
@@ -51,8 +52,11 @@ impl fmt::Debug for Identity {
 /// The most devices that have an address of their own in 127/8.
 pub const MOST_DEVICES: u64 = 16_000_000;
 
-/// The maker of every device.
+/// The maker of every device but those with Windows.
 pub const MANUFACTURER: &str = "Acme";
+
+/// How the names of Windows devices begin; the index follows.
+const HARDWARE: &str = "A1B2C3D4E5F60718";
 
 impl Identity {
     pub fn of(seed: u64, index: u64, mix: &Mix, server_id: &str) -> Self {
@@ -79,7 +83,10 @@ impl Identity {
         };
         Self {
             index,
-            device: format!("IMEI:{digits}"),
+            device: match kind.habits {
+                Habits::A | Habits::B => format!("IMEI:{digits}"),
+                Habits::Windows => format!("{HARDWARE}{index:016X}"),
+            },
             own_account: digest::account(&digits, &own_secret),
             server_account: digest::account(server_id, &server_secret),
             user: digits,
@@ -128,7 +135,7 @@ impl Identity {
 
     pub fn version(&self) -> Version {
         match self.kind.model {
-            Model::Rv100 | Model::Rv200 => Version::Dm12,
+            Model::Rv100 | Model::Rv200 | Model::Laptop => Version::Dm12,
             Model::Legacy7 => Version::Dm11,
         }
     }
@@ -138,6 +145,24 @@ impl Identity {
         match self.kind.model {
             Model::Rv100 | Model::Rv200 => "1.2",
             Model::Legacy7 => "1.1",
+            // It says so, and speaks DM/1.2.
+            Model::Laptop => "1.3",
+        }
+    }
+
+    /// `./DevDetail/LrgObj`. One client says so without being able to.
+    pub fn takes_large_objects(&self) -> bool {
+        match self.kind.habits {
+            Habits::A | Habits::B => true,
+            Habits::Windows => false,
+        }
+    }
+
+    /// `./DevInfo/Man`.
+    pub fn manufacturer(&self) -> &'static str {
+        match self.kind.model {
+            Model::Rv100 | Model::Rv200 | Model::Legacy7 => MANUFACTURER,
+            Model::Laptop => "Maker & Co",
         }
     }
 
@@ -146,9 +171,38 @@ impl Identity {
         match (self.kind.habits, self.kind.encoding) {
             (Habits::A, Encoding::Xml) => "application/vnd.syncml+xml",
             (Habits::A, Encoding::Wbxml) => "application/vnd.syncml+wbxml",
-            (Habits::B, Encoding::Xml) => "application/vnd.syncml.dm+xml",
-            (Habits::B, Encoding::Wbxml) => "application/vnd.syncml.dm+wbxml",
+            (Habits::B | Habits::Windows, Encoding::Xml) => "application/vnd.syncml.dm+xml",
+            (Habits::B | Habits::Windows, Encoding::Wbxml) => "application/vnd.syncml.dm+wbxml",
         }
+    }
+
+    /// `Content-Type` of its requests.
+    pub fn content_type(&self) -> &'static str {
+        match (self.kind.habits, self.kind.encoding, self.index % 2) {
+            (Habits::Windows, Encoding::Xml, 1) => "application/vnd.syncml.dm+xml; charset=utf-8",
+            _ => self.media_type(),
+        }
+    }
+
+    /// A URL as the client asks for it: that of Windows adds a query of its own.
+    pub(crate) fn with_query(&self, url: &str) -> String {
+        match self.kind.habits {
+            Habits::A | Habits::B => url.to_owned(),
+            Habits::Windows => {
+                let mark = if url.contains('?') { '&' } else { '?' };
+                format!("{url}{mark}mode=Maintenance&Platform=WoA")
+            }
+        }
+    }
+
+    /// Whether it goes where `RespURI` says. Of a Windows client this is not known, so there are both.
+    pub(crate) fn follows_resp_uri(&self) -> bool {
+        self.kind.habits != Habits::Windows || self.index.is_multiple_of(2)
+    }
+
+    /// Whether it answers a challenge under the number of the message that was challenged, as a test client does.
+    pub(crate) fn repeats_number_when_challenged(&self) -> bool {
+        self.kind.habits == Habits::Windows && self.index % 4 == 2
     }
 
     /// The columns of [`Identity::registry_line`].
@@ -163,6 +217,7 @@ impl Identity {
         let auth = match self.kind.auth {
             Auth::Md5 => "md5",
             Auth::Basic => "basic",
+            Auth::Hmac => "hmac",
         };
         let encoding = match (self.index % 2, self.kind.encoding) {
             (0, Encoding::Xml) => "xml",
@@ -171,12 +226,14 @@ impl Identity {
         };
         let server = if self.kind.proves_server {
             let nonce = digest::base64(&self.first_server_nonce);
-            format!("md5,{},{},{nonce}", self.server_user, self.server_secret)
+            // A digest of the message in one direction goes with one in the other.
+            let kind = if self.kind.auth == Auth::Hmac { "hmac" } else { "md5" };
+            format!("{kind},{},{},{nonce}", self.server_user, self.server_secret)
         } else {
             ",,,".to_owned()
         };
         format!(
-            "{},{authority},{auth},{},{},{},{server},{},{},{}:{udp_port},{encoding},{MANUFACTURER},{},{},{},demo;{},{},{}",
+            "{},{authority},{auth},{},{},{},{server},{},{},{}:{udp_port},{encoding},{},{},{},{},demo;{},{},{}",
             self.device,
             self.user,
             self.secret,
@@ -184,7 +241,8 @@ impl Identity {
             self.msisdn,
             self.imsi,
             self.address,
-            self.kind.model.name(),
+            self.manufacturer(),
+            quoted(self.kind.model.name()),
             self.firmware,
             self.dm_version(),
             self.plan,
@@ -192,6 +250,11 @@ impl Identity {
             self.region,
         )
     }
+}
+
+/// A field of CSV that may hold a comma.
+fn quoted(text: &str) -> String {
+    if text.contains(',') { format!("\"{text}\"") } else { text.to_owned() }
 }
 
 /// The index of the device that has this address.
@@ -203,6 +266,10 @@ pub(crate) fn index_of(address: Ipv4Addr) -> Option<u64> {
 
 /// The index of the device of this name, if it is one of ours.
 pub(crate) fn index_of_name(device: &str) -> Option<u64> {
+    if let Some(digits) = device.strip_prefix(HARDWARE) {
+        let index = u64::from_str_radix(digits, 16).ok()?;
+        return (device == format!("{HARDWARE}{index:016X}")).then_some(index);
+    }
     let digits = device.strip_prefix("IMEI:")?;
     let serial: u64 = digits.get(2..14)?.parse().ok()?;
     (imei(serial) == digits).then_some(serial)
@@ -245,7 +312,11 @@ mod tests {
             let identity = Identity::of(1, index, &Mix::demo(), "dm.example");
             assert_eq!(index_of(identity.address), Some(index));
             assert_eq!(index_of_name(&identity.device), Some(index));
-            assert_eq!(identity.device.len(), "IMEI:".len() + 15);
+            if identity.kind.habits == Habits::Windows {
+                assert_eq!(identity.device.len(), 32);
+            } else {
+                assert_eq!(identity.device.len(), "IMEI:".len() + 15);
+            }
             assert!(identity.address.is_loopback());
         }
         assert_eq!(index_of(Ipv4Addr::LOCALHOST), None);
@@ -264,7 +335,11 @@ mod tests {
         for index in 0..200 {
             let line =
                 Identity::of(5, index, &Mix::demo(), "dm.example").registry_line("operator", 2948);
-            assert_eq!(line.split(',').count(), columns, "{line}");
+            assert_eq!(
+                line.replace("\"Laptop 7,1\"", "Laptop").split(',').count(),
+                columns,
+                "{line}"
+            );
         }
     }
 

@@ -24,6 +24,6 @@ mod scripted;
 pub mod tree;
 pub mod verdict;
 
-pub use faults::{Answer, Fault, Habits, Kind, Mix, Model};
+pub use faults::{Answer, Auth, Fault, Habits, Kind, Mix, MixError, Model};
 pub use fleet::{Fleet, FleetPlan, FleetReport};
 pub use verdict::{Breach, Rule};

@@ -16,6 +16,10 @@ pub(crate) struct Script {
     identity: Identity,
     server_nonce: Vec<u8>,
     first: bool,
+    /// Nonces that were given.
+    pub(crate) given: u8,
+    /// Whether the last order leaves more to come, so that the message has no `Final`.
+    pub(crate) goes_on: bool,
     /// What is inserted into the header.
     pub(crate) header: String,
     /// Where the server says that it is.
@@ -32,6 +36,8 @@ impl Script {
             identity: identity.clone(),
             server_nonce: identity.first_server_nonce.to_vec(),
             first: true,
+            given: 0,
+            goes_on: false,
             header: String::new(),
             url: "http://127.0.0.1:1/dm".to_owned(),
         }
@@ -43,10 +49,12 @@ impl Script {
         self.learn(request);
         let mut statuses = String::new();
         let chal = match request.header.cred {
-            Some(_) => format!(
-                "<Chal>{}</Chal>",
-                md5_meta("<NextNonce xmlns=\"syncml:metinf\">AAECAwQFBgcICQoLDA0ODw==</NextNonce>")
-            ),
+            Some(_) => {
+                self.given += 1;
+                let nonce = digest::base64(&[self.given; 16]);
+                let nonce = format!("<NextNonce xmlns=\"syncml:metinf\">{nonce}</NextNonce>");
+                format!("<Chal>{}</Chal>", md5_meta(&nonce))
+            }
             None => String::new(),
         };
         let code = if request.header.cred.is_some() { 212 } else { 200 };
@@ -107,7 +115,7 @@ impl Script {
         format!(
             "<SyncML xmlns=\"SYNCML:SYNCML{}\"><SyncHdr><VerDTD>{}</VerDTD><VerProto>{}</VerProto><SessionID>{}</SessionID>\
              <MsgID>{}</MsgID><Target><LocURI>{}</LocURI></Target><Source><LocURI>{}</LocURI></Source>{}{cred}</SyncHdr>\
-             <SyncBody>{statuses}{orders}<Final/></SyncBody></SyncML>",
+             <SyncBody>{statuses}{orders}{}</SyncBody></SyncML>",
             header.version.dtd(),
             header.version.dtd(),
             header.version.protocol(),
@@ -116,6 +124,7 @@ impl Script {
             header.source.loc_uri,
             self.url,
             self.header,
+            if self.goes_on { "" } else { "<Final/>" },
         )
     }
 

@@ -50,6 +50,10 @@ pub(crate) struct Args {
     /// The seed of everything that chance decides about the devices
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// What is wrong with the devices: `demo` (a few of each fault), `all` (nine of ten, every fault alike), `none`, or
+    /// faults with their shares of the fleet, as in silent=0.1,slow=0.2
+    #[arg(long, value_name = "FAULTS", default_value = "demo")]
+    faults: Mix,
     /// Keep the server's data here instead of in a directory that is removed at the end
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -88,7 +92,7 @@ async fn demonstrate(
         seed: args.seed,
         server_id: authority.server_id.clone(),
         authority: authority.name.clone(),
-        mix: Mix::demo(),
+        mix: args.faults.clone(),
         user_owned: authority.user_owned.clone(),
         questions_expected: text.contains("ask:"),
         ..FleetPlan::new(args.devices, format!("http://{}/dm/{}", running.devices, authority.name))

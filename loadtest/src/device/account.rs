@@ -48,6 +48,8 @@ pub(crate) struct Account {
     pub(crate) last_package: u64,
     /// Sessions begun.
     pub(crate) sessions: u32,
+    /// It is managed no longer.
+    pub(crate) left: bool,
     /// Milliseconds of the fleet's life at which the device is back; 0 while it has not been away.
     pub(crate) back_at: u32,
 }
@@ -81,6 +83,15 @@ impl Account {
         !self.client_unsure && !lost
     }
 
+    /// Whether this is the nonce that the device has already.
+    pub(crate) fn holds_client_nonce(&self, nonce: &[u8]) -> bool {
+        match &self.client_nonce {
+            ClientNonce::First => false,
+            ClientNonce::Given(held) => held == nonce,
+            ClientNonce::GivenLong(held) => **held == *nonce,
+        }
+    }
+
     pub(crate) fn take_client_nonce(&mut self, nonce: &[u8]) {
         self.client_nonce = match nonce.try_into() {
             Ok(short) => ClientNonce::Given(short),
@@ -107,7 +118,10 @@ impl Account {
 
     /// A new nonce for the server, which counts from the moment it is sent.
     pub(crate) fn issue_server_nonce(&mut self, seed: u64, identity: &Identity) -> Vec<u8> {
-        self.server_nonces_issued += 1;
+        self.server_nonces_issued = match identity.kind.fault {
+            Fault::SameNonce => 1,
+            _ => self.server_nonces_issued + 1,
+        };
         self.server_nonce = self.server_nonces_issued;
         server_nonce(seed, identity, self.server_nonce)
     }
@@ -127,6 +141,6 @@ fn server_nonce(seed: u64, identity: &Identity, number: u32) -> Vec<u8> {
     match identity.kind.habits {
         // The nonces of this client are themselves base64 text, and are meant as they are.
         Habits::A => digest::base64(&octets).into_bytes(),
-        Habits::B => octets.to_vec(),
+        Habits::B | Habits::Windows => octets.to_vec(),
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn hear(
     account.last_package = package;
     let away = match identity.kind.fault {
         Fault::Silent => true,
+        _ if account.left => true,
         Fault::OfflineFor { milliseconds } => {
             if account.back_at == 0 {
                 account.back_at = life.saturating_add(milliseconds).max(1);

@@ -3,7 +3,8 @@
 use super::{End, Next, SimDevice, work};
 use crate::{
     digest,
-    faults::{Fault, Habits},
+    faults::{Auth, Fault, Habits},
+    identity::Identity,
     verdict::{Finding, Rule, reply},
 };
 use wire::{
@@ -44,12 +45,30 @@ pub(super) enum ServerCred {
     Wrong,
 }
 
+impl ClientProof {
+    /// How a session begins.
+    pub(super) fn at_first(identity: &Identity) -> Self {
+        match (identity.kind.fault, identity.kind.habits) {
+            (Fault::WaitsForChallenge, _) => Self::Withheld,
+            (Fault::StaleNonce, _) | (_, Habits::A | Habits::B) => Self::Due,
+            // This client may have credentials and keeps them until it is asked.
+            (_, Habits::Windows) => Self::Withheld,
+        }
+    }
+}
+
 impl SimDevice {
     /// How the device goes on proving itself after its message was accepted, with a challenge beside that or without.
     pub(super) fn client_proof_after(&self, challenged: bool) -> ClientProof {
+        if self.identity.kind.auth == Auth::Hmac {
+            return ClientProof::EveryMessage;
+        }
         match (self.identity.kind.habits, self.session.client) {
+            (Habits::Windows, ClientProof::Withheld) => ClientProof::Withheld,
             // This client goes on proving itself when it was given something to do it with.
-            (Habits::B, ClientProof::EveryMessage) => ClientProof::EveryMessage,
+            (Habits::Windows, _) | (Habits::B, ClientProof::EveryMessage) => {
+                ClientProof::EveryMessage
+            }
             (Habits::B, _) if challenged => ClientProof::EveryMessage,
             (Habits::A | Habits::B, _) => ClientProof::Session,
         }
@@ -91,10 +110,7 @@ impl SimDevice {
             self.breach(&Finding::new(Rule::ServerCredentialsUnasked, ""), octets);
             return ServerCred::None;
         }
-        if self.identity.kind.fault == Fault::LostServerNonce
-            && self.session.first
-            && self.session.server_refusals == 0
-        {
+        if self.forgets_server_nonce() {
             return ServerCred::Wrong;
         }
         let nonces = self.account.server_nonces(self.terms.seed, &self.identity);
@@ -112,6 +128,19 @@ impl SimDevice {
         ServerCred::Wrong
     }
 
+    /// Whether the device takes right credentials for wrong ones.
+    pub(super) fn forgets_server_nonce(&self) -> bool {
+        self.identity.kind.fault == Fault::LostServerNonce
+            && self.session.first
+            && self.session.server_refusals == 0
+    }
+
+    /// Whether a reply gives the nonce that the device has already.
+    pub(super) fn repeats_nonce(&self, chal: &Meta) -> bool {
+        let nonce = chal.next_nonce.as_deref().and_then(digest::from_base64);
+        nonce.is_some_and(|nonce| self.account.holds_client_nonce(&nonce))
+    }
+
     /// The status of the server's header, with what the device thinks of the server's credentials.
     pub(super) fn header_status(&mut self, message: &Message, server: ServerCred) -> Status {
         let habits = self.identity.kind.habits;
@@ -120,28 +149,23 @@ impl SimDevice {
             (ServerProof::NotWanted, _) | (ServerProof::Session, ServerCred::None) => {
                 (StatusCode::Ok, None)
             }
-            (_, ServerCred::Right) => {
-                self.session.server = match habits {
-                    Habits::A => ServerProof::Session,
-                    Habits::B => ServerProof::EveryMessage,
-                };
-                match habits {
-                    Habits::A => (StatusCode::Authenticated, Some(self.new_nonce())),
-                    Habits::B => (StatusCode::Ok, Some(self.new_or_same_nonce())),
-                }
-            }
+            (_, ServerCred::Right) => self.thank(),
             // This client has nothing to say to a challenge without credentials, and says so with no code at all.
             (_, ServerCred::None) if challenge && habits == Habits::A => {
                 (StatusCode::Other(0), None)
             }
             (_, wrong) => (refusal(habits, wrong), Some(self.new_nonce())),
         };
+        let (code, chal) = match self.identity.kind.fault {
+            Fault::StatusZero if !code.is_challenge() => (StatusCode::Other(0), None),
+            _ => (code, chal),
+        };
         let refs = |uri: &str| vec![uri.into()];
         let (target_refs, source_refs) = match habits {
             Habits::A => {
                 (refs(&message.header.target.loc_uri), refs(&message.header.source.loc_uri))
             }
-            Habits::B => (Vec::new(), Vec::new()),
+            Habits::B | Habits::Windows => (Vec::new(), Vec::new()),
         };
         Status {
             id: None,
@@ -159,14 +183,35 @@ impl SimDevice {
         }
     }
 
+    /// The server has proven itself: what is said to that, and for how long it is good.
+    fn thank(&mut self) -> (StatusCode, Option<Meta>) {
+        let (proof, code, chal) = match (self.identity.kind.auth, self.identity.kind.habits) {
+            (Auth::Hmac, _) => (ServerProof::EveryMessage, StatusCode::Ok, self.new_nonce()),
+            (Auth::Md5 | Auth::Basic, Habits::A | Habits::Windows) => {
+                (ServerProof::Session, StatusCode::Authenticated, self.new_nonce())
+            }
+            (Auth::Md5 | Auth::Basic, Habits::B) => {
+                (ServerProof::EveryMessage, StatusCode::Ok, self.new_or_same_nonce())
+            }
+        };
+        if self.identity.kind.fault != Fault::StatusZero {
+            self.session.server = proof;
+        }
+        (code, Some(chal))
+    }
+
     fn new_nonce(&mut self) -> Meta {
+        if self.identity.kind.fault == Fault::StatusZero {
+            // It gives none away: nobody would see it.
+            return Meta::default();
+        }
         let nonce = self.account.issue_server_nonce(self.terms.seed, &self.identity);
-        chal(digest::base64(&nonce))
+        self.chal(digest::base64(&nonce))
     }
 
     /// This client now and then gives an empty nonce, which means the old one.
     fn new_or_same_nonce(&mut self) -> Meta {
-        if self.session.msg_id % 3 == 2 { chal(String::new()) } else { self.new_nonce() }
+        if self.session.msg_id % 3 == 2 { self.chal(String::new()) } else { self.new_nonce() }
     }
 
     pub(super) fn take_nonce(&mut self, chal: &Meta) {
@@ -176,14 +221,18 @@ impl SimDevice {
             self.account.take_client_nonce(&nonce);
         }
     }
-}
 
-fn chal(next_nonce: String) -> Meta {
-    Meta {
-        format: Some(Format::B64),
-        media_type: Some("syncml:auth-md5".into()),
-        next_nonce: Some(next_nonce.into()),
-        ..Meta::default()
+    fn chal(&self, next_nonce: String) -> Meta {
+        let kind = match self.identity.kind.auth {
+            Auth::Hmac => "syncml:auth-MAC",
+            Auth::Md5 | Auth::Basic => "syncml:auth-md5",
+        };
+        Meta {
+            format: Some(Format::B64),
+            media_type: Some(kind.into()),
+            next_nonce: Some(next_nonce.into()),
+            ..Meta::default()
+        }
     }
 }
 

@@ -1,12 +1,18 @@
-//! Carrying out what the server orders, and saying how it went in the manner of one of the two clients.
+//! Carrying out what the server orders, and saying how it went in the manner of one of the clients.
 
-use super::package;
+use super::{
+    answers,
+    object::{self, Incoming, Piece},
+    package,
+};
 use crate::{
     faults::{Answer, Fault, Habits},
     identity::Identity,
     tree::{Found, Tree},
+    verdict::Finding,
 };
 use wire::{
+    Encoding,
     alert::AlertCode,
     ids::{MsgId, StatusTarget},
     message::{Address, Alert, Block, Command, Data, Edit, Item, Results, Status},
@@ -23,23 +29,41 @@ pub(crate) struct Done {
     pub(crate) denied: bool,
     /// The server ended the session.
     pub(crate) aborted: bool,
+    /// The server ended the account: nothing is answered any more.
+    pub(crate) left: bool,
+    /// What is wrong with the orders, as far as it shows only when they are carried out.
+    pub(crate) findings: Vec<Finding>,
     /// Writes that took effect.
     pub(crate) writes: u32,
 }
 
+/// What the work is done on.
+#[derive(Debug)]
+pub(super) struct Desk<'a> {
+    pub(super) identity: &'a Identity,
+    pub(super) tree: &'a mut Tree,
+    pub(super) incoming: &'a mut Option<Incoming>,
+    /// The server's `MaxObjSize`, as far as it is known.
+    pub(super) most_object_octets: Option<u64>,
+}
+
 /// Carries out all commands of a message.
-pub(crate) fn carry_out<'a>(
-    identity: &Identity,
-    tree: &mut Tree,
+pub(super) fn carry_out<'a>(
+    desk: Desk<'_>,
     answered: MsgId,
     commands: impl Iterator<Item = &'a Command>,
 ) -> Done {
+    let Desk { identity, tree, incoming, most_object_octets } = desk;
+    let (results, done) = (Vec::new(), Done::default());
     let mut worker =
-        Worker { identity, tree, answered, results: Vec::new(), done: Done::default() };
+        Worker { identity, tree, incoming, most_object_octets, answered, results, done };
     for command in commands {
         worker.command(command);
     }
     worker.done.answers.append(&mut worker.results);
+    if worker.incoming.is_some() && identity.kind.habits == Habits::B {
+        worker.done.answers.push(answers::alert(AlertCode::NextMessage));
+    }
     worker.done
 }
 
@@ -66,6 +90,8 @@ pub(crate) fn refuse<'a>(
 struct Worker<'a> {
     identity: &'a Identity,
     tree: &'a mut Tree,
+    incoming: &'a mut Option<Incoming>,
+    most_object_octets: Option<u64>,
     answered: MsgId,
     /// Results that wait until all statuses are written.
     results: Vec<Command>,
@@ -97,21 +123,22 @@ impl Worker<'_> {
     /// Does one command, item by item; the codes are one per item, or one for all.
     fn execute(&mut self, command: &Command) -> Vec<StatusCode> {
         match command {
-            Command::Add(edit) => self.each(edit, Tree::add),
-            Command::Replace(edit) => self.each(edit, Tree::replace),
-            Command::Delete(edit) => self.each(edit, |tree, uri, _, _| tree.delete(uri)),
+            Command::Add(edit) => self.each("Add", edit, Tree::add),
+            Command::Replace(edit) => self.each("Replace", edit, Tree::replace),
+            Command::Delete(edit) => self.each("Delete", edit, |tree, uri, _, _| tree.delete(uri)),
             Command::Exec(exec) => {
                 let uri = exec
                     .items
                     .first()
                     .and_then(|item| item.target.as_ref())
                     .map_or("", |target| &target.loc_uri);
+                self.done.left |= self.tree.is_unenrolment(uri);
                 vec![self.tree.exec(uri).err().unwrap_or(StatusCode::Ok)]
             }
             Command::Alert(alert) => vec![self.alert(alert)],
             Command::Copy(_) => match self.identity.kind.habits {
                 Habits::A => vec![StatusCode::NotImplemented],
-                Habits::B => vec![StatusCode::NotSupported],
+                Habits::B | Habits::Windows => vec![StatusCode::NotSupported],
             },
             Command::Get(_) | Command::Atomic(_) | Command::Sequence(_) => {
                 vec![StatusCode::CommandFailed]
@@ -124,28 +151,49 @@ impl Worker<'_> {
 
     fn each(
         &mut self,
+        name: &'static str,
         edit: &Edit,
         write: impl Fn(&mut Tree, &str, &Format, String) -> Result<(), StatusCode>,
     ) -> Vec<StatusCode> {
         let mut codes = Vec::with_capacity(edit.items.len());
         for item in &edit.items {
-            let written = value(edit, item).and_then(|(format, value)| {
-                let target = item.target.as_ref().ok_or(StatusCode::Incomplete)?;
-                // Properties of nodes are read only here.
-                if target.loc_uri.contains('?') {
-                    return Err(StatusCode::NotAllowed);
-                }
-                write(self.tree, &target.loc_uri, &format, value)
+            let written = self.whole(name, edit, item).and_then(|whole| {
+                let Some((uri, format, value)) = whole else {
+                    return Ok(StatusCode::ChunkAccepted);
+                };
+                write(self.tree, uri, &format, value)?;
+                self.done.writes += 1;
+                Ok(if self.tree.defers(uri) { StatusCode::Accepted } else { StatusCode::Ok })
             });
-            match written {
-                Ok(()) => {
-                    self.done.writes += 1;
-                    codes.push(StatusCode::Ok);
-                }
-                Err(code) => codes.push(code),
-            }
+            codes.push(written.unwrap_or_else(|code| code));
         }
         codes
+    }
+
+    /// What an item wants written where; nothing while more of it is to come.
+    fn whole<'i>(
+        &mut self,
+        name: &'static str,
+        edit: &Edit,
+        item: &'i Item,
+    ) -> Result<Option<(&'i str, Format, String)>, StatusCode> {
+        let (format, text) = value(edit, item)?;
+        let uri = &item.target.as_ref().ok_or(StatusCode::Incomplete)?.loc_uri;
+        // Properties of nodes are read only here.
+        if uri.contains('?') {
+            return Err(StatusCode::NotAllowed);
+        }
+        if self.incoming.as_ref().is_some_and(|object| !object.goes_on(name, uri)) {
+            // The rest of the object before never came.
+            *self.incoming = None;
+            self.done.answers.push(answers::alert(AlertCode::NoEndOfData));
+        }
+        let (habits, findings) = (self.identity.kind.habits, &mut self.done.findings);
+        match object::take(self.incoming, habits, (name, uri), item, text, findings) {
+            Piece::Whole(text) => Ok(Some((uri, format, text))),
+            Piece::Part => Ok(None),
+            Piece::Refused(code) => Err(code),
+        }
     }
 
     fn alert(&mut self, alert: &Alert) -> StatusCode {
@@ -169,11 +217,11 @@ impl Worker<'_> {
                     StatusCode::Timeout
                 }
             },
-            Some(AlertCode::SessionAbort) if habits == Habits::B => {
+            Some(AlertCode::SessionAbort) if habits != Habits::A => {
                 self.done.aborted = true;
                 StatusCode::Ok
             }
-            Some(AlertCode::NextMessage) if habits == Habits::B => StatusCode::Ok,
+            Some(AlertCode::NextMessage) if habits != Habits::A => StatusCode::Ok,
             Some(AlertCode::SessionAbort | AlertCode::NextMessage) => StatusCode::CommandFailed,
             _ => StatusCode::NotSupported,
         }
@@ -190,7 +238,7 @@ impl Worker<'_> {
         match self.identity.kind.habits {
             // Runs what is inside one after another, undoes nothing and says nothing of the Atomic itself.
             Habits::A => block.commands.iter().for_each(|inner| self.command(inner)),
-            Habits::B => self.all_or_nothing(command, block),
+            Habits::B | Habits::Windows => self.all_or_nothing(command, block),
         }
     }
 
@@ -246,8 +294,8 @@ impl Worker<'_> {
             })
         };
         match self.identity.kind.habits {
-            Habits::A if found.is_empty() => {}
-            Habits::A => self.done.answers.push(results(found)),
+            Habits::A | Habits::Windows if found.is_empty() => {}
+            Habits::A | Habits::Windows => self.done.answers.push(results(found)),
             Habits::B => self.results.extend(found.into_iter().map(|item| results(vec![item]))),
         }
     }
@@ -259,7 +307,11 @@ impl Worker<'_> {
             None => (uri, None),
         };
         let found = self.tree.get(node)?;
-        let (format, text) = match (found, property) {
+        let fault = self.identity.kind.fault;
+        if fault == Fault::WriteOnlyNodes && node.ends_with("ConnMO/QoS/MaxDownlink") {
+            return Err(StatusCode::NotAllowed);
+        }
+        let (format, mut text) = match (found, property) {
             (Found::Leaf { format, value }, None) => (format, value),
             (Found::Interior(names), None) => (Format::Node, names.join("/")),
             (Found::Leaf { format, .. }, Some("prop=Format")) => {
@@ -274,7 +326,15 @@ impl Worker<'_> {
             (_, Some("prop=ACL")) => (Format::Chr, String::new()),
             (_, Some(_)) => return Err(StatusCode::NotSupported),
         };
-        let meta = match self.identity.kind.habits {
+        let octets = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        let habits = self.identity.kind.habits;
+        if habits == Habits::B && self.most_object_octets.is_some_and(|most| octets > most) {
+            return Err(StatusCode::TooLarge);
+        }
+        if fault == Fault::ZeroInValues {
+            text.push(package::zero(self.identity.kind.encoding));
+        }
+        let meta = match habits {
             Habits::A => Meta {
                 format: Some(format),
                 media_type: Some("text/plain".into()),
@@ -283,6 +343,10 @@ impl Worker<'_> {
             Habits::B => Meta {
                 format: Some(format).filter(|format| *format != Format::Chr),
                 size: u64::try_from(text.len()).ok(),
+                ..Meta::default()
+            },
+            Habits::Windows => Meta {
+                format: Some(format).filter(|format| *format != Format::Chr),
                 ..Meta::default()
             },
         };
@@ -325,7 +389,9 @@ impl Worker<'_> {
         }
         for (place, item) in items.iter().enumerate() {
             let code = *codes.get(place).unwrap_or(last);
+            let several = items.len() > 1 || self.identity.kind.habits != Habits::Windows;
             let uri = item.target.as_ref().map(|target| target.loc_uri.as_str());
+            let uri = uri.filter(|_| several);
             self.done.answers.push(status(self.identity, self.answered, command, code, uri));
         }
     }
@@ -333,10 +399,6 @@ impl Worker<'_> {
 
 /// What an item wants written, in the form that the tree keeps.
 fn value(edit: &Edit, item: &Item) -> Result<(Format, String), StatusCode> {
-    if item.more {
-        // DevDetail/LrgObj says so.
-        return Err(StatusCode::TooLarge);
-    }
     let format =
         item.meta.format.clone().or_else(|| edit.meta.format.clone()).unwrap_or(Format::Chr);
     let text = match &item.data {
@@ -359,6 +421,10 @@ fn status(
         (_, Command::Alert(_)) | (Habits::B, Command::Exec(_) | Command::Copy(_)) => None,
         _ => uri,
     };
+    // A later version of this client says what it thinks itself of a failure.
+    let explains = identity.kind.habits == Habits::Windows && identity.index % 3 == 1;
+    let own_code = (explains && !code.is_success() && identity.kind.encoding == Encoding::Xml)
+        .then(|| ("msft:originalerror".to_owned(), "0x86000002".to_owned()));
     Command::Status(Status {
         id: None,
         msg_ref: Some(answered),
@@ -369,7 +435,7 @@ fn status(
         cred: None,
         chal: None,
         code: Some(code),
-        code_attributes: Vec::new(),
+        code_attributes: own_code.into_iter().collect(),
         items: Vec::new(),
         other: Vec::new(),
     })

@@ -44,6 +44,8 @@ impl<'a> Url<'a> {
 pub(crate) struct HttpReply {
     pub(crate) status: u16,
     pub(crate) media_type: String,
+    /// `x-syncml-hmac`.
+    pub(crate) mac: Option<String>,
     /// Seconds.
     pub(crate) retry_after: Option<u32>,
     /// The announced length of the body.
@@ -56,6 +58,10 @@ pub(crate) struct HttpReply {
 pub(crate) struct Post<'a> {
     pub(crate) url: &'a Url<'a>,
     pub(crate) media_type: &'a str,
+    /// Further header lines, each with its end.
+    pub(crate) headers: &'a str,
+    /// `x-syncml-hmac`.
+    pub(crate) mac: Option<&'a str>,
     pub(crate) body: &'a [u8],
 }
 
@@ -109,14 +115,17 @@ impl Connection {
         self.buffer.clear();
         write!(
             self.buffer,
-            "POST {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: SimDM/1.2\r\nAccept: application/vnd.syncml.dm+wbxml, \
-             application/vnd.syncml.dm+xml\r\nAccept-Charset: utf-8\r\nCache-Control: private\r\nContent-Type: {}\r\n\
-             Content-Length: {}\r\n\r\n",
+            "POST {} HTTP/1.1\r\nHost: {}\r\n{}Content-Type: {}\r\nContent-Length: {}\r\n",
             post.url.path,
             post.url.authority,
+            post.headers,
             post.media_type,
             post.body.len(),
         )?;
+        if let Some(mac) = post.mac {
+            write!(self.buffer, "x-syncml-hmac: {mac}\r\n")?;
+        }
+        self.buffer.extend_from_slice(b"\r\n");
         self.buffer.extend_from_slice(post.body);
         self.stream.write_all(&self.buffer).await?;
         self.buffer.clear();
@@ -178,6 +187,8 @@ impl Connection {
                 reply.length = Some(length);
             } else if name.eq_ignore_ascii_case("content-type") {
                 value.clone_into(&mut reply.media_type);
+            } else if name.eq_ignore_ascii_case("x-syncml-hmac") {
+                reply.mac = Some(value.to_owned());
             } else if name.eq_ignore_ascii_case("retry-after") {
                 reply.retry_after = value.parse().ok();
             } else if name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")

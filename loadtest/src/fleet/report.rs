@@ -200,6 +200,8 @@ fn name(end: End) -> &'static str {
     match end {
         End::Complete => "complete",
         End::Aborted => "aborted",
+        End::Withdrew => "withdrew",
+        End::Left => "left",
         End::Died => "died",
         End::Refused => "refused",
         End::ServerRefused => "server_refused",

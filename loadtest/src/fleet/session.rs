@@ -9,6 +9,7 @@ use crate::{
     clock,
     device::{End, Next, Reply, SimDevice},
     dice::Dice,
+    faults::Fault,
     fleet::report::SessionTally,
     identity::Identity,
 };
@@ -55,12 +56,16 @@ pub(crate) async fn run(shared: Arc<Shared>, due: Due, heard: Instant) -> End {
             device.unmeasured(&reply.body);
             break End::Broken;
         }
-        let next = device.receive(Reply { media_type: &reply.media_type, octets: &reply.body });
+        let next = device.receive(Reply {
+            media_type: &reply.media_type,
+            mac: reply.mac.as_deref(),
+            octets: &reply.body,
+        });
         if device.is_proven() && line.tally.notified_to_session.is_none() {
             line.tally.notified_to_session = Some(clock::now().duration_since(heard));
         }
         match next {
-            Next::Send => {}
+            Next::Send => line.think().await,
             Next::Repeat => line.connection = None,
             Next::Over(end) => break end,
         }
@@ -105,6 +110,13 @@ impl Line<'_> {
         }
     }
 
+    /// The time that a slow device takes to answer.
+    async fn think(&self) {
+        if let Fault::Slow { milliseconds } = self.identity.kind.fault {
+            sleep(Duration::from_millis(milliseconds.into())).await;
+        }
+    }
+
     async fn once(&mut self, device: &SimDevice) -> io::Result<HttpReply> {
         let outgoing = device.outgoing();
         let url = Url::parse(outgoing.url).ok_or_else(|| {
@@ -116,7 +128,13 @@ impl Line<'_> {
         }
         let connection = self.connection.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let sent = clock::now();
-        let post = Post { url: &url, media_type: outgoing.media_type, body: outgoing.octets };
+        let post = Post {
+            url: &url,
+            media_type: outgoing.media_type,
+            headers: outgoing.headers,
+            mac: outgoing.mac,
+            body: outgoing.octets,
+        };
         let reply = timeout(ANSWER_WITHIN, connection.post(post)).await??;
         if reply.status == 200 {
             self.tally.messages.push(clock::now().duration_since(sent));

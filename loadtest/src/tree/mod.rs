@@ -4,7 +4,10 @@
 
 mod rows;
 
-use crate::{faults::Fault, identity::Identity};
+use crate::{
+    faults::{Fault, Habits},
+    identity::Identity,
+};
 use rows::{Access, ROWS, Row};
 use std::sync::Arc;
 use wire::{meta::Format, status::StatusCode};
@@ -61,7 +64,7 @@ impl Tree {
         }
     }
 
-    /// Makes a node. Its parent must be there: this device makes none by itself.
+    /// Makes a node. Its parent must be there: of all clients only that of Windows makes it by itself.
     pub(crate) fn add(
         &mut self,
         uri: &str,
@@ -77,6 +80,9 @@ impl Tree {
         }
         if let Some((parent, _)) = path.rsplit_once('/') {
             match self.node(parent) {
+                None if self.identity.kind.habits == Habits::Windows => {
+                    self.add(parent, &Format::Node, String::new())?;
+                }
                 None => return Err(StatusCode::NotFound),
                 Some((Format::Node, _)) => {}
                 Some(_) => return Err(StatusCode::NotAllowed),
@@ -107,7 +113,7 @@ impl Tree {
                 return Err(StatusCode::PermissionDenied);
             }
             Access::ReadOnly | Access::Executable => return Err(StatusCode::NotAllowed),
-            Access::Permanent | Access::Open => {}
+            Access::Permanent | Access::Open | Access::Deferred => {}
         }
         acceptable(&was, &value)?;
         self.change(path, Some((was, value)));
@@ -123,7 +129,7 @@ impl Tree {
         if self.node(path).is_none() {
             return Err(StatusCode::NotFound);
         }
-        if self.access(path) != Access::Open {
+        if !matches!(self.access(path), Access::Open | Access::Deferred) {
             return Err(StatusCode::NotAllowed);
         }
         self.changes.retain(|change| !at_or_below(path, &change.path));
@@ -138,6 +144,16 @@ impl Tree {
         let path = path(uri)?;
         self.node(path).ok_or(StatusCode::NotFound)?;
         if self.access(path) == Access::Executable { Ok(()) } else { Err(StatusCode::NotAllowed) }
+    }
+
+    /// Whether a write to the node is only accepted, and takes effect later.
+    pub(crate) fn defers(&self, uri: &str) -> bool {
+        path(uri).is_ok_and(|path| self.access(path) == Access::Deferred)
+    }
+
+    /// Whether executing the node ends the account.
+    pub(crate) fn is_unenrolment(&self, uri: &str) -> bool {
+        path(uri).is_ok_and(|path| path == Row::UNENROLL && self.node(path).is_some())
     }
 
     fn change(&mut self, path: &str, now: Option<(Format, String)>) {

@@ -2,7 +2,7 @@
 
 use crate::{
     faults::{Kind, Model},
-    identity::{Identity, MANUFACTURER},
+    identity::Identity,
 };
 use wire::meta::Format;
 
@@ -15,6 +15,8 @@ pub(super) enum Access {
     Permanent,
     /// May be replaced and deleted; below an interior one, nodes may be added.
     Open,
+    /// As `Open`, but a write is only accepted (202) and takes effect later.
+    Deferred,
     /// May be executed.
     Executable,
 }
@@ -36,6 +38,7 @@ pub(super) enum Form {
     Int,
     Bool,
     B64,
+    Xml,
 }
 
 /// Where the first value of a node comes from.
@@ -47,13 +50,18 @@ pub(super) enum Value {
     Wanted(&'static str, &'static str),
     /// An integer that the sample campaign wants, in the spelling of this device.
     WantedInt(u32, u32),
+    /// A text of so many octets.
+    Long(usize),
     Device,
+    Manufacturer,
     Model,
     DmVersion,
     Language,
     Firmware,
     Msisdn,
     Plan,
+    /// Whether it says that it takes large objects.
+    LargeObjects,
 }
 
 const fn interior(path: &'static str, access: Access) -> Row {
@@ -68,7 +76,7 @@ const fn leaf(path: &'static str, format: Form, access: Access, value: Value) ->
 pub(super) const ROWS: &[Row] = &[
     interior("DevInfo", Access::ReadOnly),
     leaf("DevInfo/DevId", Form::Chr, Access::ReadOnly, Value::Device),
-    leaf("DevInfo/Man", Form::Chr, Access::ReadOnly, Value::Text(MANUFACTURER)),
+    leaf("DevInfo/Man", Form::Chr, Access::ReadOnly, Value::Manufacturer),
     leaf("DevInfo/Mod", Form::Chr, Access::ReadOnly, Value::Model),
     leaf("DevInfo/DmV", Form::Chr, Access::ReadOnly, Value::DmVersion),
     leaf("DevInfo/Lang", Form::Chr, Access::Permanent, Value::Language),
@@ -77,7 +85,7 @@ pub(super) const ROWS: &[Row] = &[
     leaf("DevDetail/OEM", Form::Chr, Access::ReadOnly, Value::Text("Acme Mobile & Sons")),
     leaf("DevDetail/FwV", Form::Chr, Access::ReadOnly, Value::Firmware),
     leaf("DevDetail/SwV", Form::Chr, Access::ReadOnly, Value::Text("12.0")),
-    leaf("DevDetail/LrgObj", Form::Bool, Access::ReadOnly, Value::Text("false")),
+    leaf("DevDetail/LrgObj", Form::Bool, Access::ReadOnly, Value::LargeObjects),
     leaf("DevDetail/Cert", Form::B64, Access::ReadOnly, Value::Text("MAkwBwIBAAIBAQ==")),
     interior("AP", Access::Permanent),
     interior("AP/WAP", Access::Open),
@@ -121,16 +129,39 @@ const LEGACY_ROWS: &[Row] = &[
     leaf("Vendor/Acme/Bandwidth", Form::Chr, Access::Open, Value::Wanted("high", "low")),
 ];
 
+const LAPTOP_ROWS: &[Row] = &[
+    interior("Vendor", Access::Permanent),
+    interior("Vendor/MSFT", Access::Permanent),
+    interior("Vendor/MSFT/Policy", Access::Permanent),
+    leaf("Vendor/MSFT/Policy/AllowCamera", Form::Int, Access::Open, Value::Text("1")),
+    leaf("Vendor/MSFT/Policy/Telemetry", Form::Bool, Access::Open, Value::Text("true")),
+    leaf(
+        "Vendor/MSFT/Policy/Rules",
+        Form::Xml,
+        Access::Open,
+        Value::Text("<rules>\n<r n=\"1\"/>\n</rules>"),
+    ),
+    leaf("Vendor/MSFT/Policy/Slow", Form::Chr, Access::Deferred, Value::Text("before")),
+    leaf("Vendor/MSFT/Certificate", Form::B64, Access::ReadOnly, Value::Text("MAkwBwIBAAIBAQ==")),
+    leaf("Vendor/MSFT/Report", Form::Chr, Access::ReadOnly, Value::Long(16_384)),
+    interior("Vendor/MSFT/DMClient", Access::ReadOnly),
+    leaf(Row::UNENROLL, Form::Chr, Access::Executable, Value::Text("")),
+];
+
 /// What this model has beyond [`ROWS`].
 pub(super) fn more_rows(model: Model) -> &'static [Row] {
     match model {
         Model::Rv100 => &[],
         Model::Rv200 => RV200_ROWS,
         Model::Legacy7 => LEGACY_ROWS,
+        Model::Laptop => LAPTOP_ROWS,
     }
 }
 
 impl Row {
+    /// Executing it ends the account: no status follows.
+    pub(super) const UNENROLL: &'static str = "Vendor/MSFT/DMClient/Unenroll";
+
     /// What the node holds in a device that nobody has changed.
     pub(super) fn first_value(&self, identity: &Identity) -> String {
         let Kind { as_wanted, model, .. } = identity.kind;
@@ -143,13 +174,16 @@ impl Row {
                 format!("0{wanted}")
             }
             Value::WantedInt(wanted, other) => if as_wanted { wanted } else { other }.to_string(),
+            Value::Long(octets) => "0123456789abcdef".repeat(octets / 16),
             Value::Device => identity.device.clone(),
+            Value::Manufacturer => identity.manufacturer().to_owned(),
             Value::Model => model.name().to_owned(),
             Value::DmVersion => identity.dm_version().to_owned(),
             Value::Language => identity.language.to_owned(),
             Value::Firmware => identity.firmware.to_owned(),
             Value::Msisdn => identity.msisdn.clone(),
             Value::Plan => identity.plan.to_owned(),
+            Value::LargeObjects => identity.takes_large_objects().to_string(),
         }
     }
 }
@@ -162,6 +196,7 @@ impl Form {
             Self::Int => Format::Int,
             Self::Bool => Format::Bool,
             Self::B64 => Format::B64,
+            Self::Xml => Format::Xml,
         }
     }
 }

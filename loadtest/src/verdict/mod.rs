@@ -95,6 +95,8 @@ rules! {
     Challenge,
     /// A challenge came together with commands.
     ChallengeWithCommands,
+    /// An accepted message was answered with the nonce that the device had already used.
+    NonceRepeated,
     /// Right credentials were refused.
     RightCredentialsRefused,
     /// The server did not prove itself.
@@ -105,6 +107,18 @@ rules! {
     ServerCredentialsUnasked,
     /// A command was sent that crashes a client or ends its session.
     ForbiddenCommand,
+    /// A command was sent before the device had said all, or after it had ended the session.
+    OrderOutOfTurn,
+    /// The rest of an unfinished package was not asked for.
+    RestNotAskedFor,
+    /// A part of a large value was not taken with 213.
+    PartNotTaken,
+    /// A large object does not say its size in its first part.
+    PartWithoutSize,
+    /// Something else came before the last part of a large object, or with a part.
+    ObjectInterrupted,
+    /// A large object does not have the size that was announced.
+    ObjectSize,
     /// An item lacks Target, Format or Data.
     ItemIncomplete,
     /// An alert to the user lacks its options item with Data.

@@ -1,7 +1,14 @@
 //! The commands of a reply: whether clients survive them, and whether they may be given at all.
 
-use super::{Finding, Rule, reply::Asked};
-use wire::message::{Alert, Command, Edit, Message};
+use super::{
+    Finding, Rule,
+    reply::{self, Asked, Turn},
+};
+use crate::faults::Habits;
+use wire::{
+    alert::AlertCode,
+    message::{Alert, Command, Edit, Item, Message},
+};
 
 pub(super) fn judge(asked: &Asked<'_>, message: &Message) -> Vec<Finding> {
     let mut judge = Judge { asked, findings: Vec::new() };
@@ -9,7 +16,23 @@ pub(super) fn judge(asked: &Asked<'_>, message: &Message) -> Vec<Finding> {
     for command in &message.commands {
         judge.command(command, questions, false);
     }
+    judge.turn(message);
+    judge.objects(message);
     judge.findings
+}
+
+/// Whether a command only keeps the conversation going, or ends it.
+fn keeps_going(command: &Command) -> bool {
+    matches!(command, Command::Alert(alert)
+        if matches!(alert.code, Some(AlertCode::NextMessage | AlertCode::SessionAbort)))
+}
+
+/// The items of a command that may hold parts of a large object.
+fn written(command: &Command) -> &[Item] {
+    match command {
+        Command::Add(edit) | Command::Replace(edit) => &edit.items,
+        _ => &[],
+    }
 }
 
 fn asks_user(command: &Command) -> bool {
@@ -28,6 +51,49 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// Whether it is the server's turn to give orders.
+    fn turn(&mut self, message: &Message) {
+        if reply::is_challenge(message) || self.asked.turn == Turn::Server {
+            return;
+        }
+        if let Some(order) = reply::orders(message).find(|order| !keeps_going(order)) {
+            self.found(Rule::OrderOutOfTurn, format!("It was a {}.", order.name()));
+        } else if self.asked.turn == Turn::Device && reply::orders(message).next().is_none() {
+            self.found(Rule::RestNotAskedFor, "");
+        }
+    }
+
+    /// Whether large objects come part by part, with nothing in between.
+    fn objects(&mut self, message: &Message) {
+        let mut orders = reply::orders(message).peekable();
+        let mut awaited = self.asked.incoming;
+        while let Some(order) = orders.next() {
+            let mut items = written(order).iter().peekable();
+            if items.peek().is_none() && awaited.take().is_some() && !keeps_going(order) {
+                self.found(Rule::ObjectInterrupted, format!("It was by a {}.", order.name()));
+            }
+            while let Some(item) = items.next() {
+                let uri = item.target.as_ref().map_or("", |target| target.loc_uri.as_str());
+                let goes_on = awaited.take().map(|awaited| awaited == uri);
+                if goes_on == Some(false) {
+                    self.found(Rule::ObjectInterrupted, format!("It was by another, {uri}."));
+                }
+                if item.more && goes_on != Some(true) && item.meta.size.is_none() {
+                    self.found(Rule::PartWithoutSize, format!("It is for {uri}."));
+                }
+                if item.more && (items.peek().is_some() || orders.peek().is_some()) {
+                    self.found(
+                        Rule::ObjectInterrupted,
+                        format!("Something follows a part of {uri}."),
+                    );
+                }
+                if item.more && message.last {
+                    self.found(Rule::ObjectInterrupted, format!("Final follows a part of {uri}."));
+                }
+            }
+        }
+    }
+
     fn command(&mut self, command: &Command, questions: bool, within_atomic: bool) {
         if within_atomic
             && matches!(command, Command::Get(_) | Command::Atomic(_) | Command::Sequence(_))
@@ -77,7 +143,9 @@ impl Judge<'_> {
                 }
             }
             Command::Sequence(block) => {
-                self.found(Rule::ForbiddenCommand, "Sequence crashes one client.");
+                if self.asked.habits == Habits::A {
+                    self.found(Rule::ForbiddenCommand, "Sequence crashes this client.");
+                }
                 for inner in &block.commands {
                     self.command(inner, questions, within_atomic);
                 }

@@ -1,6 +1,7 @@
 //! A decoded reply, against the message that it answers.
 
 use super::{Finding, Rule, orders};
+use crate::faults::Habits;
 use std::collections::HashSet;
 use wire::{
     alert::AlertCode,
@@ -17,11 +18,25 @@ pub(crate) struct Sent {
     pub(crate) name: &'static str,
     /// The alert code, of an alert.
     pub(crate) alert: Option<AlertCode>,
+    /// It holds a part of a value, and the rest is to come.
+    pub(crate) part: bool,
+}
+
+/// Who has the word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// The server, which may give orders.
+    Server,
+    /// The device, whose package goes on in another message.
+    Device,
+    /// Nobody: the device has ended the session.
+    Nobody,
 }
 
 /// What the device knows when the reply comes.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
+    pub(crate) habits: Habits,
     pub(crate) session_id: &'a SessionId,
     pub(crate) version: &'a Version,
     /// `MsgID`, `Target` and `Source` of the message that is answered.
@@ -29,10 +44,13 @@ pub(crate) struct Asked<'a> {
     pub(crate) target: &'a str,
     pub(crate) source: &'a str,
     pub(crate) sent: &'a [Sent],
-    /// `MsgID` of the server's last message, 0 before the first.
-    pub(crate) server_msg_id: u32,
+    /// `MsgID` of the server's last message, 0 before the first; `None` where the device has confused the server.
+    pub(crate) server_msg_id: Option<u32>,
     /// The `MaxMsgSize` that the device announced.
     pub(crate) most_octets: u64,
+    pub(crate) turn: Turn,
+    /// The address of a large object whose rest is to come.
+    pub(crate) incoming: Option<&'a str>,
     pub(crate) questions_expected: bool,
     /// The user said no, or nothing, earlier in this session.
     pub(crate) denied: bool,
@@ -102,11 +120,8 @@ impl Judge<'_> {
         if header.source.loc_uri.is_empty() {
             self.found(Rule::Header, "Its Source is empty.");
         }
-        if header.msg_id.0 != asked.server_msg_id + 1 {
-            self.found(
-                Rule::MsgId,
-                format!("It is {} after {}.", header.msg_id, asked.server_msg_id),
-            );
+        if let Some(last) = asked.server_msg_id.filter(|last| header.msg_id.0 != last + 1) {
+            self.found(Rule::MsgId, format!("It is {} after {last}.", header.msg_id));
         }
         if u64::try_from(octets).is_ok_and(|octets| octets > asked.most_octets) {
             self.found(
@@ -171,7 +186,8 @@ impl Judge<'_> {
                 },
             }
         }
-        for sent in asked.sent.iter().filter(|sent| matches!(sent.name, "Alert" | "Replace")) {
+        let owed = |sent: &&Sent| matches!(sent.name, "Alert" | "Replace") || sent.part;
+        for sent in asked.sent.iter().filter(owed) {
             if !statuses(message)
                 .any(|status| status.about == StatusTarget::Command(sent.id.clone()))
             {
@@ -221,7 +237,7 @@ impl Judge<'_> {
         };
         match chal.media_type.as_deref() {
             Some("syncml:auth-basic") => {}
-            Some("syncml:auth-md5") => {
+            Some("syncml:auth-md5" | "syncml:auth-MAC") => {
                 let nonce = chal.next_nonce.as_deref().and_then(crate::digest::from_base64);
                 if nonce.is_none_or(|nonce| nonce.is_empty()) {
                     self.found(Rule::Challenge, "It has no NextNonce in base64.");
@@ -247,6 +263,19 @@ impl Judge<'_> {
         let challenged = header.filter(|code| code.is_challenge());
         let right = match (challenged, sent.alert) {
             (Some(code), _) => status.code == Some(code),
+            (None, _) if sent.part => {
+                // Who cannot take the object may say so; who takes it takes it part by part.
+                if status
+                    .code
+                    .is_none_or(|code| code.code() < 400 && code != StatusCode::ChunkAccepted)
+                {
+                    self.found(
+                        Rule::PartNotTaken,
+                        format!("It was answered with {}.", shown(status.code)),
+                    );
+                }
+                true
+            }
             (None, Some(AlertCode::ClientEvent | AlertCode::GenericAlert)) => {
                 status.code.is_some_and(|code| {
                     code.is_success()
