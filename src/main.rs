@@ -28,7 +28,7 @@ enum Command {
     /// Show a whole campaign on this machine: a server, a simulated fleet, and the outcome
     #[command(after_help = "Examples:\n  reveille demo --devices 20000\n  \
         reveille demo --devices 3000 --faults all\n  reveille demo --devices 500 --faults silent=0.2,split_answers=0.5")]
-    Demo(demo::Args),
+    Demo(Box<demo::Args>),
     #[command(flatten)]
     Operator(cli::Command),
 }

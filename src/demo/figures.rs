@@ -11,12 +11,13 @@ pub(crate) struct Figures {
     pub(crate) devices: u64,
     /// Name of the outcome to count.
     pub(crate) outcomes: BTreeMap<String, u64>,
+    pub(crate) outcomes_by_fault: super::by_fault::ByFault,
     /// What the devices noticed the server do wrong.
     pub(crate) breaches: u64,
     #[serde(skip)]
     pub(crate) breach_texts: Vec<String>,
     #[serde(skip)]
-    enrolled: u64,
+    pub(crate) enrolled: u64,
     /// From the submit to the end of the campaign.
     pub(crate) seconds: f64,
     /// Jobs ended until 95 % had ended, by the time that took.
@@ -54,6 +55,7 @@ impl Figures {
         Self {
             devices: view.progress.enrolled,
             outcomes: view.progress.outcomes.clone(),
+            outcomes_by_fault: BTreeMap::new(),
             breaches: fleet.breaches.count,
             breach_texts: fleet
                 .breaches

@@ -1,5 +1,6 @@
 //! `reveille demo`: a server, a simulated fleet and one campaign in this process, over real sockets and the real protocol.
 
+mod by_fault;
 mod figures;
 mod show;
 
@@ -52,8 +53,9 @@ pub(crate) struct Args {
     seed: u64,
     /// What is wrong with the devices: `demo` (a few of each fault), `all` (nine of ten, every fault alike), `none`, or
     /// faults with their shares of the fleet, as in silent=0.1,slow=0.2
-    #[arg(long, value_name = "FAULTS", default_value = "demo")]
-    faults: Mix,
+    /// [default: demo]; a table tells what became of each
+    #[arg(long, value_name = "FAULTS")]
+    faults: Option<Mix>,
     /// Keep the server's data here instead of in a directory that is removed at the end
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -76,7 +78,7 @@ pub(crate) fn run(args: &Args, json: bool) -> anyhow::Result<ExitCode> {
     crate::serve::log(&config.telemetry)?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime could not start")?;
     let figures = runtime.block_on(demonstrate(args, &text, config, !json))?;
-    show::print(&figures, json)?;
+    show::print(&figures, args.faults.is_some(), json)?;
     Ok(if figures.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -92,7 +94,7 @@ async fn demonstrate(
         seed: args.seed,
         server_id: authority.server_id.clone(),
         authority: authority.name.clone(),
-        mix: args.faults.clone(),
+        mix: args.faults.clone().unwrap_or_else(Mix::demo),
         user_owned: authority.user_owned.clone(),
         questions_expected: text.contains("ask:"),
         ..FleetPlan::new(args.devices, format!("http://{}/dm/{}", running.devices, authority.name))
@@ -134,9 +136,12 @@ async fn demonstrate(
     }
     let elapsed = started.elapsed();
     bar.end();
+    let by_fault = by_fault::count(running.engine(), &view, &fleet).await?;
     let report = fleet.stop().await;
-    let figures =
-        Figures::new(&view, &report, elapsed, most_ended, running.engine().load(), before);
+    let figures = Figures {
+        outcomes_by_fault: by_fault,
+        ..Figures::new(&view, &report, elapsed, most_ended, running.engine().load(), before)
+    };
     running.stop().await;
     Ok(figures)
 }

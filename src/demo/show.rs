@@ -51,17 +51,40 @@ impl Bar {
 }
 
 /// Prints the figures: one object on one line, or a table.
-pub(crate) fn print(figures: &Figures, json: bool) -> anyhow::Result<()> {
+///
+/// With `by_fault`, a second table tells what became of the devices with each fault.
+pub(crate) fn print(figures: &Figures, by_fault: bool, json: bool) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
         writeln!(out, "{}", serde_json::to_string(figures)?)?;
     } else {
+        if by_fault {
+            writeln!(out, "{}\n", faults(figures))?;
+        }
         write!(out, "{}", text(figures))?;
     }
     for breach in &figures.breach_texts {
         writeln!(std::io::stderr(), "breach: {breach}")?;
     }
     Ok(())
+}
+
+/// A line a fault, a column an outcome.
+fn faults(figures: &Figures) -> String {
+    let outcomes = figures.outcomes.keys();
+    let mut table = Table::new();
+    let head = ["fault", "devices"].into_iter().map(str::to_owned).chain(outcomes.clone().cloned());
+    table.load_style(NOTHING).set_header(head);
+    for (fault, counts) in &figures.outcomes_by_fault {
+        let count = |outcome| counts.get(outcome).map_or_else(String::new, ToString::to_string);
+        let all = counts.values().sum::<u64>().to_string();
+        let name = [(*fault).to_owned(), all];
+        table.add_row(name.into_iter().chain(outcomes.clone().map(count)));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
 }
 
 fn text(figures: &Figures) -> String {

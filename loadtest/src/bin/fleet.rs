@@ -5,7 +5,7 @@
 
 use anyhow::Context;
 use clap::Parser;
-use loadtest::{Fleet, FleetPlan};
+use loadtest::{Fault, Fleet, FleetPlan, Mix};
 use std::{
     io::{BufWriter, Write},
     path::PathBuf,
@@ -16,7 +16,8 @@ use std::{
 #[derive(Debug, Parser)]
 #[command(after_help = "Example:\n  \
     fleet --devices 20000 --registry fleet.csv &\n  \
-    reveille device import fleet.csv && reveille campaign submit deploy/examples/demo.yaml")]
+    reveille device import fleet.csv && reveille campaign submit deploy/examples/demo.yaml\n  \
+    fleet --devices 500 --registry fleet.csv --faults split_answers=0.5,silent=0.1")]
 struct Args {
     #[arg(long, default_value_t = 10_000)]
     devices: u64,
@@ -34,25 +35,40 @@ struct Args {
     /// The port on which every device hears notifications; 0 takes one that is free
     #[arg(long, default_value_t = 0)]
     udp_port: u16,
+    /// What is wrong with the devices: `demo` (a few of each fault), `all` (nine of ten, every fault alike), `none`, or
+    /// faults with their shares of the fleet, as in silent=0.1,slow=0.2
+    #[arg(long, value_name = "FAULTS", default_value = "demo")]
+    faults: Mix,
+    /// Tell what faults there are, and end
+    #[arg(long, exclusive = true)]
+    list_faults: bool,
     /// Write the devices here as CSV for `reveille device import`
-    #[arg(long, value_name = "FILE")]
-    registry: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "list_faults")]
+    registry: Option<PathBuf>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
+    if args.list_faults {
+        for (name, what) in Fault::ALL {
+            writeln!(std::io::stdout(), "{name:20} {what}")?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let path = args.registry.context("--registry is missing")?;
     let fleet = Fleet::start(FleetPlan {
         seed: args.seed,
         server_id: args.server_id,
         authority: args.authority,
         udp_port: args.udp_port,
+        mix: args.faults,
         ..FleetPlan::new(args.devices, args.dm_url)
     })
     .await
     .context("the fleet could not start")?;
-    let file = std::fs::File::create(&args.registry)
-        .with_context(|| format!("{} cannot be written", args.registry.display()))?;
+    let file = std::fs::File::create(&path)
+        .with_context(|| format!("{} cannot be written", path.display()))?;
     let mut registry = BufWriter::new(file);
     writeln!(registry, "{}", fleet.registry_csv_header())?;
     for line in fleet.registry_lines(0..args.devices) {

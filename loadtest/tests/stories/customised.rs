@@ -34,7 +34,7 @@ variants:
     for (index, result) in world.each(&ending) {
         let identity = world.fleet.identity(index);
         let (outcome, downlink) = match (identity.kind.model, identity.plan) {
-            (Model::Rv100, _) => ("applied", "50000"),
+            (Model::Rv100 | Model::Laptop, _) => ("applied", "50000"),
             (Model::Rv200, "basic") => ("not_applicable", "20000"),
             (Model::Rv200, _) => ("applied", "80000"),
             (Model::Legacy7, _) => ("applied", "20000"),
@@ -53,7 +53,7 @@ variants:
                 assert_eq!(world.node(index, "./ConnMO/QoS/Boost").as_deref(), Some("true"));
             }
             Model::Rv200 => assert_eq!(result.why.as_deref(), Some("not in this plan")),
-            Model::Rv100 => {}
+            Model::Rv100 | Model::Laptop => {}
         }
     }
     assert!(ending.count("not_applicable") > 0 && ending.count("applied") > 0);
