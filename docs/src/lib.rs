@@ -19,6 +19,9 @@ pub mod campaign_document {}
 #[doc = include_str!("../reading-messages.md")]
 pub mod reading_messages {}
 
+#[doc = include_str!("../rabbitmq.md")]
+pub mod rabbitmq {}
+
 /// Why things are as they are: one page a decision, half a page each.
 pub mod decisions {
     #[doc = include_str!("../decisions/0001_sessions_are_plain_data.md")]

@@ -10,8 +10,10 @@
 //! | [`identity`] | its names, secrets and first nonces, all from a seed |
 //! | [`faults`] | what may be wrong with it, and how common that is |
 //! | [`verdict`] | the rules that a server has to keep, and their breaches |
+//! | [`broker`] | a private `RabbitMQ` |
 //! | [`fleet`] | any number of devices on real sockets, and what they report |
 
+pub mod broker;
 mod clock;
 pub mod device;
 mod dice;

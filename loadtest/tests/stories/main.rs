@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `world` | a server and a fleet in this process |
 //! | `operator` | the admin API, as an operator's program uses it |
+//! | `rabbit` | a private broker, and an upstream system at it |
 //! | `process` | the real program, to be killed |
 //!
 //! The others are the stories, in the order in which a reader may want them.
@@ -13,6 +14,8 @@
 mod operator;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod rabbit;
 #[cfg(test)]
 mod world;
 
@@ -39,8 +42,12 @@ mod own_account;
 #[cfg(test)]
 mod pull;
 #[cfg(test)]
+mod rejected;
+#[cfg(test)]
 mod restarted;
 #[cfg(test)]
 mod silence;
 #[cfg(test)]
 mod targeting;
+#[cfg(test)]
+mod upstream;

@@ -46,6 +46,12 @@ impl Operator {
         self.post("/v1/campaigns", "application/yaml", document.to_owned()).await
     }
 
+    /// Whether the server says that it can work.
+    pub(crate) async fn ready(&self) -> bool {
+        let asked = self.client.get(format!("{}/health/ready", self.base)).send().await;
+        asked.is_ok_and(|answer| answer.status().is_success())
+    }
+
     pub(crate) async fn view(&self, authority: &str, id: &str) -> Result<CampaignView, Refusal> {
         self.get(&format!("/v1/campaigns/{authority}/{id}")).await
     }

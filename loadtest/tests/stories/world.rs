@@ -28,7 +28,7 @@ pub(crate) struct Plan {
     pub(crate) mix: Mix,
     pub(crate) devices: u64,
     pub(crate) seed: u64,
-    /// `[[authority]]` sections; empty means the default one.
+    /// `[[authority]]` sections, `[broker]`; empty means the default ones.
     pub(crate) authorities: String,
     /// Whether a campaign asks users; otherwise any question is a breach.
     pub(crate) questions: bool,
@@ -68,6 +68,7 @@ pub(crate) async fn an_empty_world(plan: Plan) -> World {
 pub(crate) async fn a_server(authorities: &str, data: &TempDir) -> Running {
     let path = serde_json::to_string(data.path()).unwrap();
     let doors = "[http.devices]\nlisten = \"127.0.0.1:0\"\n[http.admin]\nlisten = \"127.0.0.1:0\"";
+    // What a story says beyond authorities comes as whole sections, too.
     let text =
         format!("[store]\nkind = \"embedded\"\npath = {path}\n{doors}\n{SETTINGS}\n{authorities}");
     server::start(Config::read("the story's settings", &text, &[]).unwrap()).await.unwrap()

@@ -69,6 +69,7 @@ pub struct CampaignPage {
 /// ```
 /// let line = api::ResultLine {
 ///     device: "IMEI:350000000000017".into(),
+///     run: 0,
 ///     outcome: "failed".into(),
 ///     at: "2026-11-25T01:02:03Z".into(),
 ///     attempts: 1,
@@ -82,6 +83,9 @@ pub struct CampaignPage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResultLine {
     pub device: String,
+    /// The number of the device's run, of campaigns that take a device in more than once.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub run: u16,
     /// One of the fourteen outcomes, by name.
     pub outcome: String,
     pub at: String,
@@ -98,6 +102,11 @@ pub struct ResultLine {
     pub phase: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_first(run: &u16) -> bool {
+    *run == 0
 }
 
 /// A page of results.

@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | [`campaigns`] | a campaign as it is seen from outside, its progress, its results, its control |
 //! | [`devices`] | devices on the way in (import) and on the way out |
+//! | [`events`] | what comes out: states, results, sessions, faults |
+//! | [`messages`] | what upstream systems and network entities send, over AMQP and over HTTP |
 //! | [`problem`] | refusals, as RFC 9457 problem documents |
 //!
 //! Instants are RFC 3339 text in UTC. Lists come in pages: `next`, when it is there, is the cursor of the page that
@@ -11,6 +13,8 @@
 
 pub mod campaigns;
 pub mod devices;
+pub mod events;
+pub mod messages;
 pub mod problem;
 
 pub use campaigns::{
@@ -18,6 +22,10 @@ pub use campaigns::{
 };
 pub use devices::{
     DeviceLine, DevicePage, DeviceSummary, DeviceView, ImportReport, JobView, LineError,
+};
+pub use events::{CloudEvent, EventData, EventType, JobResult};
+pub use messages::{
+    ChunkMessage, ControlMessage, MessageType, TriggerAnswer, TriggerReport, TriggerRequest,
 };
 pub use problem::{Problem, ProblemDocument, ProblemType};
 
@@ -29,6 +37,9 @@ pub const MOST_NAMES: usize = 1_000;
 
 /// The largest document of a campaign, in octets.
 pub const MOST_CAMPAIGN_OCTETS: usize = 256 * 1024;
+
+/// The largest message of the broker, in octets.
+pub const MOST_MESSAGE_OCTETS: usize = 1024 * 1024;
 
 /// The largest body of an import request, in octets.
 pub const MOST_IMPORT_OCTETS: usize = 1024 * 1024;

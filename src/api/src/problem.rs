@@ -46,6 +46,8 @@ problem_types! {
     OtherCampaign = "other-campaign", 409, "Another campaign has this id";
     /// The campaign's state does not allow this.
     WrongState = "wrong-state", 409, "The campaign's state does not allow this";
+    /// Too much of something is under way; it passes.
+    Busy = "busy", 409, "There is no room for this at the moment";
     /// Others changed the same rows again and again; repeating the request is right.
     Contended = "contended", 409, "Others are changing the same data";
     TooLarge = "too-large", 413, "The body is too large";

@@ -32,6 +32,7 @@ use values::{duration, octets};
 #[serde(default = "Config::bare", deny_unknown_fields)]
 pub struct Config {
     pub store: Store,
+    pub broker: Broker,
     pub vault: Vault,
     /// Ways to reach devices; empty means one `udp` route.
     #[serde(rename = "route")]
@@ -112,6 +113,71 @@ pub struct Sentinel {
     pub password_file: Option<PathBuf>,
 }
 
+/// Where upstream systems put work, and where results go.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Broker {
+    /// Nowhere: requests come over HTTP.
+    None {},
+    /// A `RabbitMQ` broker.
+    RabbitMq(RabbitMq),
+}
+
+/// How the broker is reached, and how much of it is taken at once.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RabbitMq {
+    /// `amqp://host:5672/vhost`, or `amqps://` for TLS. It may hold user and password.
+    pub url: Secret,
+    #[serde(default)]
+    pub user: Option<String>,
+    #[serde(default)]
+    pub password: Option<Secret>,
+    /// A file that holds the password instead.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// Certificates that the broker's is checked against, PEM; absent, those of the system.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Messages of each queue that one process works on at a time.
+    #[serde(default = "defaults::prefetch")]
+    pub prefetch: u16,
+    /// How long a message waits that cannot be done now.
+    #[serde(default = "defaults::retry_after", deserialize_with = "duration")]
+    pub retry_after: Duration,
+    /// How often such a message comes back before it is rejected.
+    #[serde(default = "defaults::retries")]
+    pub retries: u32,
+    /// How long the broker's stream of events keeps them.
+    #[serde(default = "defaults::keep_stream", deserialize_with = "duration")]
+    pub keep_events: Duration,
+    /// Events that may wait for the broker; beyond, no more devices are enrolled.
+    #[serde(default = "defaults::most_waiting")]
+    pub most_waiting: u64,
+}
+
+/// Somebody who may put work into the broker for an authority.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AmqpUser {
+    /// As the broker knows and checks it (`user_id`).
+    pub user: String,
+    #[serde(default = "defaults::upstream")]
+    pub roles: Vec<Role>,
+}
+
+/// What somebody may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Devices, mass campaigns and their devices, triggers.
+    Upstream,
+    /// All that an upstream system may, urgent campaigns, and control of campaigns.
+    Operator,
+    /// Triggers alone: a network entity.
+    Network,
+}
+
 /// The keys that secrets are sealed with.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -163,6 +229,9 @@ pub struct Authority {
     /// Subtrees that belong to the user: never written, whatever the scopes say.
     #[serde(default = "defaults::user_owned")]
     pub user_owned: Vec<String>,
+    /// Who may put work into the broker on its behalf.
+    #[serde(default)]
+    pub amqp_users: Vec<AmqpUser>,
     /// `scopes` and `user_owned`, compiled.
     #[serde(skip, default = "defaults::no_scope")]
     pub scope: Arc<Scope>,
@@ -336,6 +405,11 @@ impl Route {
 }
 
 impl Authority {
+    /// What a user of the broker may ask for; nothing for one who is not named.
+    pub fn amqp_roles(&self, user: &str) -> &[Role] {
+        self.amqp_users.iter().find(|known| known.user == user).map_or(&[], |known| &known.roles)
+    }
+
     /// Whether traffic from `peer` is protected as this authority asks (D13).
     pub fn admits(&self, peer: IpAddr) -> bool {
         match self.integrity {

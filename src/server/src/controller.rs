@@ -75,16 +75,19 @@ pub(crate) async fn judge(engine: &Engine, live: &LiveCampaign) -> Result<(), Ju
     let Some(next) = control::decide(&facts, &progress, now) else {
         return climb(engine, live, &progress, now).await;
     };
-    let (_, moved) =
-        update::update::<CampaignRow>(engine.store(), live.id.shard(), &live.id.key(), |row| {
+    let (_, moved) = update::update_beside::<CampaignRow>(
+        engine.store(),
+        live.id.shard(),
+        &live.id.key(),
+        None,
+        |found| {
             // Judged by the state in memory: if the row has moved on, the next look decides.
-            row.filter(|row| row.state == live.state).map(|row| CampaignRow {
-                state: next.clone(),
-                changed: now,
-                ..row.clone()
-            })
-        })
-        .await?;
+            let (row, revision) = found.filter(|(row, _)| row.state == live.state)?;
+            let event = row.moved(&live.id, revision, &next, now);
+            Some((CampaignRow { state: next.clone(), changed: now, ..row.clone() }, event))
+        },
+    )
+    .await?;
     if moved {
         tracing::info!(
             seq = live.seq,

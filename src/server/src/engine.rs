@@ -2,7 +2,8 @@
 
 use crate::{
     campaigns::live::Live, config::Config, gate::Gate, load::Load, notify::Routes,
-    readiness::Readiness, security::vault::Vault, store::Store, update::UpdateError,
+    readiness::Readiness, security::vault::Vault, sinks::Backlog, store::Store,
+    update::UpdateError,
 };
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -20,6 +21,8 @@ pub struct Engine {
     pub(crate) gate: Gate,
     /// What each part that can be away says of itself.
     pub(crate) readiness: Readiness,
+    /// Whether too many events wait to be sent.
+    pub(crate) backlog: Backlog,
     /// Rung when there may be devices to enrol.
     pub(crate) enrol: Notify,
     /// Rung when there may be jobs to dispatch.

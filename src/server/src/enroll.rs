@@ -65,7 +65,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     while !engine.stop.is_cancelled() {
         let live = engine.live.snapshot();
         for campaign in live.all() {
-            if !campaign.state.may_enrol() {
+            if !campaign.state.may_enrol() || engine.backlog.full() {
                 continue;
             }
             if let Err(error) = advance_enrolment(&engine, campaign).await {

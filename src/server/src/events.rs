@@ -12,6 +12,16 @@ pub enum Event {
     Session { device: DeviceId, record: SessionRecord },
     /// A device reported something by itself, or refused the server's credentials.
     Fault { device: DeviceId, at: campaign::time::Instant, kind: String, detail: String },
+    /// A campaign went to another state. `sequence` is the revision of the row that it left; 0 when it was accepted.
+    Campaign {
+        authority: String,
+        id: String,
+        seq: u64,
+        sequence: u64,
+        at: campaign::time::Instant,
+        state: String,
+        why: Option<String>,
+    },
 }
 
 impl Stored for Event {}

@@ -4,6 +4,7 @@
 //! claims them and notifies, [`http`] takes the device's messages to the `door`, `advance` is where a conversation meets
 //! the campaign, `deadlines` notices silence, and the `controller` ends what is done. `turn` is what they all write with.
 
+pub mod broker;
 pub mod campaigns;
 pub mod clock;
 pub mod config;
@@ -29,6 +30,7 @@ mod notify;
 mod parts;
 mod retention;
 mod run;
+mod sinks;
 mod trim;
 mod turn;
 mod update;

@@ -121,7 +121,7 @@ async fn forget_results(
 mod tests {
     use super::*;
     use crate::{
-        campaigns::{Control, control, results, submit},
+        campaigns::{Asked, Control, control, results, submit},
         controller, enroll,
         workbench::{Workbench, document},
     };
@@ -150,7 +150,9 @@ mod tests {
     }
 
     async fn end(bench: &Workbench) {
-        control(bench, "operator", "old", Control::Abort, "over").await.unwrap();
+        control(bench, "operator", "old", Control::Abort, Asked::at_the_door("over"))
+            .await
+            .unwrap();
         while let Some(live) = bench.live.snapshot().all().next().cloned() {
             controller::judge(bench, &live).await.unwrap();
         }

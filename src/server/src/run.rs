@@ -3,6 +3,7 @@
 mod store;
 
 use crate::{
+    broker,
     campaigns::live::{self, Live},
     config::Config,
     controller, deadlines, dispatch,
@@ -18,6 +19,7 @@ use crate::{
     readiness::Readiness,
     retention,
     security::vault::Vault,
+    sinks::Backlog,
     trim,
 };
 use anyhow::Context;
@@ -58,6 +60,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         load: Load::default(),
         gate: Gate::new(),
         readiness: Readiness::default(),
+        backlog: Backlog::default(),
         enrol: Notify::new(),
         dispatch: Notify::new(),
         stop: CancellationToken::new(),
@@ -82,6 +85,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     tasks.spawn(controller::run(Arc::clone(&engine)));
     tasks.spawn(trim::run(Arc::clone(&engine)));
     tasks.spawn(retention::run(Arc::clone(&engine)));
+    broker::start(&engine, &mut tasks);
     let door = &engine.config.http.devices;
     let bounds = Bounds {
         connections: door.max_connections,

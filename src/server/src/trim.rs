@@ -1,10 +1,13 @@
 //! Keeps the shards' logs within their time.
 
 use crate::{
+    config::Broker,
     engine::Engine,
     events::Event,
     rows::Stored,
-    store::{EventId, Shard, StoreError},
+    sinks,
+    store::{EventId, Shard},
+    update::UpdateError,
 };
 use campaign::time::Instant;
 use std::{sync::Arc, time::Duration};
@@ -33,15 +36,23 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     }
 }
 
-async fn trim(engine: &Engine, shard: Shard) -> Result<(), StoreError> {
+async fn trim(engine: &Engine, shard: Shard) -> Result<(), UpdateError> {
     let now = engine.store.now().await?;
     let keep = engine.config.retention.events;
+    // What the broker has not got stays, however old it is.
+    let through = match engine.config.broker {
+        Broker::None {} => None,
+        Broker::RabbitMq(_) => Some(sinks::through(engine.store(), shard, sinks::AMQP).await?),
+    };
     loop {
         let events = engine.store.events(shard, EventId::default(), STEP).await?;
         let old = |octets: &[u8]| {
             Event::from_octets(octets).map_or(true, |event| now.since(event.at()) > keep)
         };
-        let Some((last, _)) = events.iter().take_while(|(_, octets)| old(octets)).last() else {
+        let delivered = |place: EventId| through.is_none_or(|through| place <= through);
+        let Some((last, _)) =
+            events.iter().take_while(|(place, octets)| delivered(*place) && old(octets)).last()
+        else {
             return Ok(());
         };
         engine.store.trim(shard, *last).await?;
@@ -57,7 +68,7 @@ impl Event {
         match self {
             Self::Result { result, .. } => result.at,
             Self::Session { record, .. } => record.ended,
-            Self::Fault { at, .. } => *at,
+            Self::Fault { at, .. } | Self::Campaign { at, .. } => *at,
         }
     }
 }

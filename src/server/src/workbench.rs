@@ -11,6 +11,7 @@ use crate::{
     registry::{self, Import, line::Format},
     rows::{Device, DeviceId, Stored},
     security::vault::Vault,
+    sinks::Backlog,
     store::{
         Change, Key, Shard, Table, Verdict,
         embedded::{Embedded, EmbeddedConfig},
@@ -46,6 +47,7 @@ impl Workbench {
             load: Load::default(),
             gate: Gate::new(),
             readiness: Readiness::default(),
+            backlog: Backlog::default(),
             enrol: Notify::new(),
             dispatch: Notify::new(),
             stop: CancellationToken::new(),

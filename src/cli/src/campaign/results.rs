@@ -128,6 +128,7 @@ mod tests {
 
     fn a_failure() -> ResultLine {
         ResultLine {
+            run: 0,
             device: "IMEI:350000000000017".into(),
             outcome: "failed".into(),
             at: "2026-11-25T01:02:03Z".into(),

@@ -9,9 +9,10 @@ mod tests;
 mod view;
 
 pub use results::results;
-pub use submit::{Submitted, enroll_part, submit};
+pub(crate) use results::{reported, result_line};
+pub use submit::{By, Submitted, enroll_part, submit, submit_by};
 pub(crate) use view::progress;
-pub use view::{Control, control, list, view};
+pub use view::{Asked, Control, control, list, view};
 
 use crate::{
     enroll::EnrolError, rows::RowError, security::vault::SealError, store::StoreError,
@@ -40,6 +41,8 @@ pub enum Error {
     Closed(&'static str),
     #[error("part {part} cannot be: {why}")]
     Part { part: u32, why: &'static str },
+    #[error("too many events wait for the broker; no devices are enrolled until it takes them")]
+    Behind,
     #[error("the cursor is not one that was given out")]
     Cursor,
     #[error(transparent)]

@@ -43,12 +43,12 @@ pub async fn results(
             .await?;
         looked_at += page.rows.len();
         for (key, row) in page.rows {
-            if let Some((seq, _, device)) = read_result_key(&key.id)
+            if let Some((seq, run, device)) = read_result_key(&key.id)
                 && seq == campaign.seq
             {
                 let row = ResultRow::from_octets(&row.bytes)?;
                 if reported(report, row.outcome) {
-                    results.push(line(device, &row));
+                    results.push(result_line(device, run, &row));
                 }
             }
         }
@@ -64,7 +64,7 @@ pub async fn results(
 }
 
 /// Whether a campaign's report names a device that ended so.
-fn reported(report: Report, outcome: Outcome) -> bool {
+pub(crate) fn reported(report: Report, outcome: Outcome) -> bool {
     match report {
         Report::EveryDevice => true,
         Report::Failures => !outcome.is_proven(),
@@ -72,10 +72,12 @@ fn reported(report: Report, outcome: Outcome) -> bool {
     }
 }
 
-fn line(device: DeviceId, row: &ResultRow) -> api::ResultLine {
+/// A result as it is shown.
+pub(crate) fn result_line(device: DeviceId, run: u16, row: &ResultRow) -> api::ResultLine {
     let detail = row.detail.as_ref();
     api::ResultLine {
         device: device.device,
+        run,
         outcome: row.outcome.name().to_owned(),
         at: row.at.to_string(),
         attempts: row.attempts.into(),

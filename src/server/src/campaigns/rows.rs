@@ -1,11 +1,14 @@
 //! The rows of a campaign: itself, how far its enrolment is, and the directory of those that are not ended.
 
 use crate::{
+    events::Event,
     rows::{Sealed, Stored},
     security::vault::{Binding, Purpose, SealError, Vault},
-    store::{Key, Shard, Table},
+    store::{Change, Key, Shard, Table},
 };
-use campaign::{Campaign, StoredError, control::CampaignState, pace::Climb, time::Instant};
+use campaign::{
+    Campaign, StoredError, control::CampaignState, document::Report, pace::Climb, time::Instant,
+};
 use serde::{Deserialize, Serialize};
 
 /// Which campaign: its id within its authority.
@@ -102,6 +105,26 @@ impl CampaignRow {
         vault.seal(&id.binding(), &campaign.to_stored())
     }
 
+    /// What is written beside the row when it leaves `revision` for another state: the event that tells of it.
+    pub(crate) fn moved(
+        &self,
+        id: &CampaignId,
+        revision: u64,
+        to: &CampaignState,
+        at: Instant,
+    ) -> Change {
+        let event = Event::Campaign {
+            authority: id.authority.clone(),
+            id: id.id.clone(),
+            seq: self.seq,
+            sequence: revision,
+            at,
+            state: to.name().to_owned(),
+            why: to.why(),
+        };
+        Change::new().event(event.to_octets())
+    }
+
     /// The campaign, compiled.
     pub(crate) fn campaign(
         &self,
@@ -161,6 +184,11 @@ impl EnrolmentRow {
         true
     }
 
+    /// Whether the part is enrolled.
+    pub(crate) fn has(&self, part: u32) -> bool {
+        self.parts.iter().any(|(first, last)| (*first..=*last).contains(&part))
+    }
+
     /// Whether part 0 to part `expected - 1` are all enrolled.
     pub(crate) fn parts_complete(&self) -> bool {
         match self.expected {
@@ -175,6 +203,29 @@ impl EnrolmentRow {
     /// Whether every source of devices that the campaign names has been read to its end.
     pub(crate) fn complete(&self, file: bool) -> bool {
         self.list_done && !matches!(self.scan, Scan::At { .. }) && (!file || self.parts_complete())
+    }
+}
+
+/// Which campaign a sequence belongs to, also when it is ended: reports name campaigns by their ids.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NameRow {
+    pub id: CampaignId,
+    /// Which results are told.
+    pub report: Report,
+}
+
+impl Stored for NameRow {}
+
+impl NameRow {
+    pub(crate) fn shard(seq: u64) -> Shard {
+        Shard::of(&seq.to_be_bytes())
+    }
+
+    /// Look-ups of numbers begin with the name of an authority, this with an octet that is in none.
+    pub(crate) fn key(seq: u64) -> Key {
+        let mut id = vec![3];
+        id.extend_from_slice(&seq.to_be_bytes());
+        Key { table: Table::Lookup, id }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Error,
     live::{LiveCampaign, strike, touch},
-    rows::{CampaignId, CampaignRow, Directory, EnrolmentRow, Entry, Scan},
+    rows::{CampaignId, CampaignRow, Directory, EnrolmentRow, Entry, NameRow, Scan},
     view,
 };
 use crate::{
@@ -27,8 +27,27 @@ pub struct Submitted {
     pub view: api::CampaignView,
 }
 
+/// On whose behalf a document comes.
+#[derive(Debug, Clone, Copy)]
+pub struct By<'a> {
+    /// Absent: whichever authority the document names.
+    pub authority: Option<&'a str>,
+    pub rights: check::Rights,
+}
+
 /// Takes a campaign's document, YAML or JSON. With `dry_run` everything is checked and nothing is stored.
 pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submitted, Error> {
+    let anyone = By { authority: None, rights: check::Rights::ALL };
+    submit_by(engine, text, dry_run, anyone).await
+}
+
+/// [`submit`] on behalf of somebody who may not do everything.
+pub async fn submit_by(
+    engine: &Engine,
+    text: &str,
+    dry_run: bool,
+    by: By<'_>,
+) -> Result<Submitted, Error> {
     let now = engine.store.now().await?;
     let document = match Document::parse(text) {
         Ok(document) => document,
@@ -37,10 +56,10 @@ pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submit
     let id = CampaignId::new(document.authority.clone(), document.campaign.clone());
     let authority = engine
         .config
-        .authority(&id.authority)
+        .authority(by.authority.unwrap_or(&id.authority))
         .ok_or_else(|| Error::NoAuthority(id.authority.clone()))?;
     let stored = update::load::<CampaignRow>(engine.store(), id.shard(), &id.key()).await?;
-    if let Some((row, _)) = &stored {
+    if let Some((row, _)) = stored.as_ref().filter(|_| authority.name == id.authority) {
         // The same under the same name: the caller did not hear our first answer, or only the layout changed.
         if row.campaign(&engine.vault, &id)?.document().same_as(&document) {
             return Ok(Submitted { created: false, view: view::of(engine, &id, row).await? });
@@ -52,7 +71,7 @@ pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submit
         authority: Some(&authority.name),
         now,
         attributes: None,
-        rights: check::Rights::ALL,
+        rights: by.rights,
     };
     let campaign = check::check(document, &grounds).map_err(Error::Refused)?;
     let mut row = CampaignRow {
@@ -69,6 +88,9 @@ pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submit
     // The directory first: an entry without a campaign is harmless and goes away, a campaign without an entry would
     // never be looked after.
     row.seq = enter(engine, &id, now).await?;
+    let name = NameRow { id: id.clone(), report: campaign.report() };
+    let change = Change::new().put(NameRow::key(row.seq), name.to_octets());
+    engine.store.commit(NameRow::shard(row.seq), vec![change]).await?;
     let enrolment = EnrolmentRow {
         scan: if campaign.devices().group.is_some() || campaign.devices().where_.is_some() {
             Scan::At { shard: 0, cursor: None }
@@ -77,7 +99,8 @@ pub async fn submit(engine: &Engine, text: &str, dry_run: bool) -> Result<Submit
         },
         ..EnrolmentRow::default()
     };
-    let change = Change::new()
+    let change = row
+        .moved(&id, 0, &row.state, now)
         .if_absent(id.key())
         .put(id.key(), row.to_octets())
         .put(id.enrolment_key(), enrolment.to_octets());
@@ -172,10 +195,16 @@ pub async fn enroll_part(
     if parts.is_some_and(|parts| part >= parts && !names.is_empty()) {
         return Err(Error::Part { part, why: "its number is not below the number of parts" });
     }
-    let live = find(engine, &CampaignId::new(authority, id)).await?;
-    if !live.state.may_enrol() {
-        return Err(Error::Closed(live.state.name()));
+    if engine.backlog.full() {
+        return Err(Error::Behind);
     }
+    let id = CampaignId::new(authority, id);
+    let live = match find(engine, &id).await {
+        Ok(live) if live.state.may_enrol() => live,
+        Ok(live) => return again(engine, &id, part, &names, live.state.name()).await,
+        Err(Error::Closed(state)) => return again(engine, &id, part, &names, state).await,
+        Err(error) => return Err(error),
+    };
     if live.campaign.devices().file.is_none() {
         return Err(Error::NoFile);
     }
@@ -211,6 +240,21 @@ pub async fn enroll_part(
         unknown: tally.unknown,
         later: tally.later,
     })
+}
+
+/// The answer to a part that comes when the campaign takes no more: if it came before, nothing is wrong.
+async fn again(
+    engine: &Engine,
+    id: &CampaignId,
+    part: u32,
+    names: &[String],
+    state: &'static str,
+) -> Result<api::EnrolReport, Error> {
+    let row = update::load::<EnrolmentRow>(engine.store(), id.shard(), &id.enrolment_key()).await?;
+    if row.is_some_and(|(row, _)| row.has(part)) {
+        return Ok(api::EnrolReport { already: names.len() as u64, ..api::EnrolReport::default() });
+    }
+    Err(Error::Closed(state))
 }
 
 /// A campaign that is not ended, from memory or, just submitted elsewhere, from the store.

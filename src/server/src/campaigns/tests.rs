@@ -55,7 +55,7 @@ async fn an_aborted_campaign_is_swept_and_ends() {
     turn.step(live.seq, |job| job.on_session_started(now).on_write_sent(now));
     bench.commit(&id("IMEI:2"), turn.into_change()).await;
 
-    control(&bench, "operator", "a", Control::Abort, "enough").await.unwrap();
+    control(&bench, "operator", "a", Control::Abort, Asked::at_the_door("enough")).await.unwrap();
     for _ in 0..3 {
         controller::judge(&bench, &bench.live_campaign("a")).await.unwrap();
     }
@@ -94,12 +94,49 @@ async fn live_now(bench: &Workbench) -> std::sync::Arc<live::LiveCampaign> {
     bench.live_campaign("a")
 }
 
+/// C6: a message that comes again changes nothing, even when somebody did the contrary in between.
+#[tokio::test]
+async fn an_order_that_comes_twice_is_done_once() {
+    let bench = fleet().await;
+    bench.launch("a", "").await;
+    let order = async |what: Control, message: &str| {
+        let message = Some(update::MessageId::new("operator", message));
+        let asked = Asked { by: "noc".into(), why: String::new(), message };
+        control(&bench, "operator", "a", what, asked).await.unwrap().state
+    };
+    assert_eq!(order(Control::Resume, "m0").await, "enrolling", "it is not paused");
+    assert_eq!(order(Control::Pause, "m1").await, "paused");
+    assert_eq!(order(Control::Resume, "m0").await, "paused", "a repeat of what changed nothing");
+    assert_eq!(order(Control::Resume, "m2").await, "enrolling");
+    assert_eq!(order(Control::Pause, "m1").await, "enrolling", "a repeat");
+    assert_eq!(order(Control::Pause, "m3").await, "paused");
+}
+
+/// A part that is offered again after the campaign ended was taken: only a new one comes too late.
+#[tokio::test]
+async fn a_repeated_part_of_an_ended_campaign_is_no_mistake() {
+    let bench = fleet().await;
+    let live = bench.launch("a", "devices: {file: x}\n").await;
+    let part = async |part: u32| {
+        enroll_part(&bench, "operator", "a", part, None, vec!["IMEI:1".to_owned()]).await
+    };
+    part(0).await.unwrap();
+    control(&bench, "operator", "a", Control::Abort, Asked::default()).await.unwrap();
+    assert_eq!(part(0).await.unwrap().already, 1);
+    controller::judge(&bench, &*live_now(&bench).await).await.unwrap();
+    drop(live);
+    assert_eq!(part(0).await.unwrap().already, 1);
+    assert!(matches!(part(1).await, Err(Error::Closed(_))));
+}
+
 #[tokio::test]
 async fn commands_work_once_and_not_too_late() {
     let bench = fleet().await;
     bench.launch("a", "").await;
     let state = async |control_: Control| {
-        control(&bench, "operator", "a", control_, "why").await.map(|view| view.state)
+        control(&bench, "operator", "a", control_, Asked::at_the_door("why"))
+            .await
+            .map(|view| view.state)
     };
     assert_eq!(state(Control::Pause).await.unwrap(), "paused");
     assert_eq!(state(Control::Pause).await.unwrap(), "paused");
@@ -107,7 +144,7 @@ async fn commands_work_once_and_not_too_late() {
     assert_eq!(state(Control::Resume).await.unwrap(), "enrolling");
     assert_eq!(state(Control::Abort).await.unwrap(), "ending");
     assert!(matches!(state(Control::Resume).await, Err(Error::TooLate(_))));
-    let missing = control(&bench, "operator", "b", Control::Pause, "").await;
+    let missing = control(&bench, "operator", "b", Control::Pause, Asked::default()).await;
     assert!(matches!(missing, Err(Error::NotFound { .. })));
 }
 

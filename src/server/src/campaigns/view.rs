@@ -10,7 +10,7 @@ use crate::{
     engine::Engine,
     rows::Stored,
     store::{Cursor, SHARDS, Shard, Table},
-    update,
+    update::{self, MessageId},
 };
 use campaign::{Campaign, control::Command, progress::Progress};
 
@@ -61,36 +61,72 @@ pub async fn list(
     })
 }
 
+impl Control {
+    /// The word for it in requests and messages.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "pause" => Some(Self::Pause),
+            "resume" => Some(Self::Resume),
+            "abort" => Some(Self::Abort),
+            _ => None,
+        }
+    }
+}
+
+/// Who asks for it and why.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    pub by: String,
+    pub why: String,
+    /// The message it came in, when that is to count once.
+    pub message: Option<MessageId>,
+}
+
+impl Asked {
+    /// By an operator at the admin door.
+    pub fn at_the_door(why: impl Into<String>) -> Self {
+        Self { by: "operator".into(), why: why.into(), message: None }
+    }
+}
+
 /// Pauses, resumes or aborts. Doing it twice does it once.
 pub async fn control(
     engine: &Engine,
     authority: &str,
     id: &str,
     control: Control,
-    why: &str,
+    asked: Asked,
 ) -> Result<api::CampaignView, Error> {
     let id = CampaignId::new(authority, id);
     let now = engine.store.now().await?;
-    let (by, why) = ("operator".to_owned(), why.to_owned());
+    let Asked { by, why, message } = asked;
     let command = match control {
         Control::Pause => Command::Pause { by, why },
         Control::Resume => Command::Resume,
         Control::Abort => Command::Abort { by, why },
     };
     let mut refused = None;
-    let (row, changed) =
-        update::update::<CampaignRow>(engine.store(), id.shard(), &id.key(), |row| {
-            let row = row?;
+    let (row, changed) = update::update_beside::<CampaignRow>(
+        engine.store(),
+        id.shard(),
+        &id.key(),
+        message.as_ref(),
+        |found| {
+            let (row, revision) = found?;
             match row.state.command(command.clone()) {
-                Ok(Some(state)) => Some(CampaignRow { state, changed: now, ..row.clone() }),
+                Ok(Some(state)) => {
+                    let event = row.moved(&id, revision, &state, now);
+                    Some((CampaignRow { state, changed: now, ..row.clone() }, event))
+                }
                 Ok(None) => None,
                 Err(error) => {
                     refused = Some(error);
                     None
                 }
             }
-        })
-        .await?;
+        },
+    )
+    .await?;
     let row = row.ok_or_else(|| not_found(&id))?;
     if let Some(refused) = refused {
         return Err(refused.into());

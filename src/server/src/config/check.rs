@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Authority, Config, Integrity, Redis, Route, Store, defaults, read::Finding};
+use super::{Authority, Broker, Config, Integrity, Redis, Route, Store, defaults, read::Finding};
 use campaign::scope::{Grant, Right, Scope};
 use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -39,6 +39,7 @@ impl Config {
                     rights: vec![Right::Read, Right::Write, Right::Exec],
                 }],
                 user_owned: defaults::user_owned(),
+                amqp_users: Vec::new(),
                 scope: defaults::no_scope(),
             });
         }
@@ -58,6 +59,7 @@ impl Config {
     pub(super) fn check(&self) -> Vec<Finding> {
         let mut findings = Findings::default();
         self.check_store(&mut findings);
+        self.check_broker(&mut findings);
         self.check_routes(&mut findings);
         for (number, authority) in self.authorities.iter().enumerate() {
             self.check_authority(number, authority, &mut findings);
@@ -91,6 +93,37 @@ impl Config {
                     );
                 }
             }
+        }
+    }
+
+    fn check_broker(&self, findings: &mut Findings) {
+        let Broker::RabbitMq(broker) = &self.broker else { return };
+        if let Err(what) = crate::broker::address(broker) {
+            findings.add("broker.url", what, "write it as amqp://rabbit.example:5672/vhost");
+        }
+        if broker.password.is_some() && broker.password_file.is_some() {
+            findings.add("broker.password", "there is `password_file`, too", "give one of the two");
+        }
+        if broker.prefetch == 0 || broker.prefetch > 1_000 {
+            findings.add(
+                "broker.prefetch",
+                "is not between 1 and 1000",
+                "32 is the default: a message may hold 1000 devices",
+            );
+        }
+        if broker.retries == 0 || broker.retry_after > Duration::from_hours(24) {
+            findings.add(
+                "broker.retries",
+                "a message that comes too early would come back never, or after days",
+                "try at least once more, within a day",
+            );
+        }
+        if broker.most_waiting < 1_000 {
+            findings.add(
+                "broker.most_waiting",
+                "is less than 1000: enrolment would stop whenever the broker pauses",
+                "the default is a million",
+            );
         }
     }
 
@@ -163,6 +196,23 @@ impl Config {
                 format!("`{}` is not an http or https URL", authority.url),
                 URL_HELP,
             );
+        }
+        let mut users = BTreeSet::new();
+        for (nth, known) in authority.amqp_users.iter().enumerate() {
+            if known.user.is_empty() || known.user.len() > 255 || !users.insert(&known.user) {
+                findings.add(
+                    key("amqp_users") + &format!("[{nth}].user"),
+                    "is empty, too long, or named twice",
+                    "name each user of the broker once",
+                );
+            }
+            if known.roles.is_empty() {
+                findings.add(
+                    key("amqp_users") + &format!("[{nth}].roles"),
+                    "is empty: this user could do nothing",
+                    "name upstream, operator or network",
+                );
+            }
         }
         self.check_integrity(number, authority, findings);
         self.check_scopes(number, authority, findings);

@@ -1,8 +1,8 @@
 //! What a setting is when nobody says: a working single node. `deploy/reveille.toml` shows the same values.
 
 use super::{
-    AdminDoor, Config, DevicesDoor, Dispatch, Http, LogFormat, Retention, Session, Store,
-    Telemetry, Vault,
+    AdminDoor, Broker, Config, DevicesDoor, Dispatch, Http, LogFormat, Retention, Role, Session,
+    Store, Telemetry, Vault,
 };
 use campaign::scope::Scope;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -12,6 +12,7 @@ impl Config {
     pub(super) fn bare() -> Self {
         Self {
             store: Store::default(),
+            broker: Broker::default(),
             vault: Vault::default(),
             routes: Vec::new(),
             authorities: Vec::new(),
@@ -35,6 +36,12 @@ impl Default for Config {
 impl Default for Store {
     fn default() -> Self {
         Self::Embedded { path: store_path(), cache: store_cache() }
+    }
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        Self::None {}
     }
 }
 
@@ -119,6 +126,30 @@ pub(super) fn store_timeout() -> Duration {
 
 pub(super) fn store_in_flight() -> usize {
     512
+}
+
+pub(super) fn prefetch() -> u16 {
+    32
+}
+
+pub(super) fn retry_after() -> Duration {
+    Duration::from_secs(10)
+}
+
+pub(super) fn retries() -> u32 {
+    30
+}
+
+pub(super) fn keep_stream() -> Duration {
+    Duration::from_hours(7 * 24)
+}
+
+pub(super) fn most_waiting() -> u64 {
+    1_000_000
+}
+
+pub(super) fn upstream() -> Vec<Role> {
+    vec![Role::Upstream]
 }
 
 pub(super) fn per_second() -> u32 {

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Config, Redis, Secret, Store};
+use super::{Broker, Config, Redis, Secret, Store};
 use serde::{Deserialize, de::IntoDeserializer};
 use std::{
     borrow::Cow,
@@ -78,6 +78,11 @@ impl Config {
         let mut config = Self::read(&name, &text, &variables)?;
         if let Store::Redis(redis) = &mut config.store {
             redis.read_files()?;
+        }
+        if let Broker::RabbitMq(broker) = &mut config.broker
+            && let Some(file) = &broker.password_file
+        {
+            broker.password = Some(Secret::from(text_of(file)?.trim().to_owned()));
         }
         Ok(config)
     }

@@ -49,6 +49,8 @@ fn the_reference_shows_every_key_there_is_and_no_other() {
         shown("[store]"),
         tagged(["[store]\nkind = \"embedded\"\nKEY", "[store]\nkind = \"redis\"\nKEY"])
     );
+    let rabbit = "[broker]\nkind = \"rabbitmq\"\nKEY";
+    assert_eq!(shown("[broker]"), tagged([rabbit, rabbit]));
     let udp = "[[route]]\nkind = \"udp\"\nKEY";
     assert_eq!(shown("[[route]]"), tagged([udp, udp]));
     let sections = keys("KEY");
@@ -57,7 +59,7 @@ fn the_reference_shows_every_key_there_is_and_no_other() {
             [format!("\n[{section}]"), format!("\n[[{section}]]"), format!("\n[{section}.")];
         assert!(there.iter().any(|header| REFERENCE.contains(header)), "{section}");
     }
-    assert_eq!(sections.len(), 9, "a new section needs its line above");
+    assert_eq!(sections.len(), 10, "a new section needs its line above");
 }
 
 #[test]

@@ -124,7 +124,9 @@ async fn a_damaged_row_is_passed_over() {
     advance_enrolment(&bench, &live).await.unwrap();
     assert_eq!(bench.counters(live.seq).await, sums(&[("enrolled", 299)]));
     let abort = crate::campaigns::Control::Abort;
-    crate::campaigns::control(&bench, "operator", "a", abort, "").await.unwrap();
+    crate::campaigns::control(&bench, "operator", "a", abort, crate::campaigns::Asked::default())
+        .await
+        .unwrap();
     crate::controller::judge(&bench, &bench.live_campaign("a")).await.unwrap();
     assert_eq!(bench.counters(live.seq).await, sums(&[("enrolled", 299), ("o.cancelled", 299)]));
 }

@@ -5,7 +5,7 @@ use super::{
     problem::Refusal,
 };
 use crate::{
-    campaigns::{self, Control},
+    campaigns::{self, Asked, Control},
     engine::Engine,
     rows::DeviceId,
 };
@@ -69,7 +69,7 @@ pub(super) async fn enroll(
 }
 
 /// Refuses names that no device can have. Whether there is such a device is not asked here.
-fn check_names(names: &[String]) -> Result<(), Refusal> {
+pub(crate) fn check_names(names: &[String]) -> Result<(), Refusal> {
     if names.len() > api::MOST_NAMES {
         let detail = format!("{} devices; a part has at most {}", names.len(), api::MOST_NAMES);
         return Err(Refusal::new(ProblemType::BadBody, detail));
@@ -122,15 +122,9 @@ pub(super) async fn control(
     headers: HeaderMap,
     Octets(body): Octets,
 ) -> Result<Json<CampaignView>, Refusal> {
-    let control = match verb.as_str() {
-        "pause" => Control::Pause,
-        "resume" => Control::Resume,
-        "abort" => Control::Abort,
-        _ => {
-            let detail =
-                format!("`{verb}` cannot be done to a campaign; pause, resume and abort can");
-            return Err(Refusal::new(ProblemType::NoSuchPath, detail));
-        }
+    let Some(control) = Control::from_name(&verb) else {
+        let detail = format!("`{verb}` cannot be done to a campaign; pause, resume and abort can");
+        return Err(Refusal::new(ProblemType::NoSuchPath, detail));
     };
     let request: ControlRequest =
         if body.is_empty() { ControlRequest::default() } else { json(&headers, &body)? };
@@ -138,5 +132,6 @@ pub(super) async fn control(
         let detail = format!("`why` is longer than {} octets", ControlRequest::LONGEST_WHY);
         return Err(Refusal::new(ProblemType::BadBody, detail));
     }
-    Ok(Json(campaigns::control(&engine, &authority, &id, control, &request.why).await?))
+    let asked = Asked::at_the_door(request.why);
+    Ok(Json(campaigns::control(&engine, &authority, &id, control, asked).await?))
 }

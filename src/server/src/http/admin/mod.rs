@@ -11,11 +11,11 @@
 //! There are no tokens yet, so the configuration lets this door listen on loopback alone. A browser on the same machine
 //! is a stranger all the same: see [`from_a_web_page`].
 
-mod campaigns;
+pub(crate) mod campaigns;
 mod devices;
 mod extract;
 mod health;
-mod problem;
+pub(crate) mod problem;
 #[cfg(test)]
 mod tests;
 

@@ -15,14 +15,19 @@ use std::error::Error;
 
 /// What a request gets that is not granted.
 #[derive(Debug)]
-pub(super) struct Refusal(ProblemDocument);
+pub(crate) struct Refusal(ProblemDocument);
 
 impl Refusal {
-    pub(super) fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
+    /// What would be answered: the message that failed gets it as its reason.
+    pub(crate) fn into_document(self) -> ProblemDocument {
+        self.0
+    }
+
+    pub(crate) fn new(kind: ProblemType, detail: impl Into<String>) -> Self {
         Self(ProblemDocument::new(kind, detail))
     }
 
-    pub(super) fn with_problems(self, problems: Vec<Problem>) -> Self {
+    pub(crate) fn with_problems(self, problems: Vec<Problem>) -> Self {
         Self(self.0.with_problems(problems))
     }
 
@@ -126,9 +131,11 @@ impl From<campaigns::Error> for Refusal {
                 ProblemType::OtherCampaign,
                 format!("{error}: give this one an id of its own"),
             ),
-            E::TooMany(_) | E::NoFile | E::Closed(_) | E::TooLate(_) => {
+            E::TooMany(_) => Self::new(ProblemType::Busy, error.to_string()),
+            E::NoFile | E::Closed(_) | E::TooLate(_) => {
                 Self::new(ProblemType::WrongState, error.to_string())
             }
+            E::Behind => Self::new(ProblemType::NotReady, error.to_string()),
             E::Part { .. } => Self::new(ProblemType::BadBody, error.to_string()),
             E::Cursor => {
                 Self::new(ProblemType::BadRequest, "`cursor` is not one that a list gave as `next`")

@@ -1,0 +1,160 @@
+//! What comes out: events as `CloudEvents` 1.0 in JSON, over AMQP and as server-sent events.
+//!
+//! Each is told at least once. What is told again carries the same id: [`CloudEvent::id`], and for results, which travel
+//! in batches, [`JobResult::id`] of each.
+
+use crate::campaigns::ResultLine;
+use serde::{Deserialize, Serialize};
+
+/// One event.
+///
+/// ```
+/// let text = r#"{"specversion":"1.0","id":"operator/gold/12","source":"/reveille/operator","type":"reveille.campaign.state",
+///     "subject":"gold","time":"2026-11-25T01:02:03Z","datacontenttype":"application/json","sequence":"12",
+///     "data":{"campaign":"gold","authority":"operator","seq":7,"state":"ended"}}"#;
+/// let event: api::CloudEvent = serde_json::from_str(text).unwrap();
+/// assert!(matches!(event.data, api::EventData::Campaign(state) if state.state == "ended"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CloudEvent {
+    pub specversion: String,
+    pub id: String,
+    /// `/reveille/` and the authority.
+    pub source: String,
+    /// One of [`EventType`].
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The campaign or the device that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    pub time: String,
+    pub datacontenttype: String,
+    /// Of events of a campaign: grows from one to the next, so that one that comes late or again is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<String>,
+    pub data: EventData,
+}
+
+impl CloudEvent {
+    /// The media type of one event in JSON.
+    pub const MEDIA_TYPE: &str = "application/cloudevents+json";
+    pub const VERSION: &str = "1.0";
+}
+
+macro_rules! event_types {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $key:literal;)*) => {
+        /// Every kind of event.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum EventType { $($(#[$doc])* $variant,)* }
+
+        impl EventType {
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The `type` of the event.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// What its routing key begins with, before a dot and the authority.
+            pub fn key(self) -> &'static str {
+                match self { $(Self::$variant => $key),* }
+            }
+        }
+    };
+}
+
+event_types! {
+    /// A campaign went to another state: [`CampaignState`]. Routing key `campaign.<authority>.<campaign>`.
+    Campaign = "reveille.campaign.state", "campaign";
+    /// Jobs ended: [`Results`]. Routing key `results.<authority>.<campaign>`.
+    Results = "reveille.results", "results";
+    /// A session ended: [`SessionEnded`]. Routing key `session.<authority>`.
+    Session = "reveille.session", "session";
+    /// A device reported something, or something is wrong with it: [`Fault`]. Routing key `fault.<authority>`.
+    Fault = "reveille.fault", "fault";
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EventData {
+    Results(Results),
+    Campaign(CampaignState),
+    Session(SessionEnded),
+    Fault(Fault),
+}
+
+/// How jobs of one campaign ended, at most [`Self::MOST`] of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Results {
+    pub authority: String,
+    pub campaign: String,
+    /// The number of the campaign in this deployment.
+    pub seq: u64,
+    pub results: Vec<JobResult>,
+}
+
+impl Results {
+    pub const MOST: usize = 500;
+}
+
+/// How one job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobResult {
+    /// Campaign, run and device: the same whenever the result is told again.
+    pub id: String,
+    #[serde(flatten)]
+    pub result: ResultLine,
+}
+
+/// A campaign in its new state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignState {
+    pub campaign: String,
+    pub authority: String,
+    pub seq: u64,
+    /// `enrolling`, `running`, `paused`, `ending` or `ended`.
+    pub state: String,
+    /// Who paused or aborted it and why, when somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// A session that is over (one for each).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionEnded {
+    /// Unique among all sessions.
+    pub session: String,
+    pub device: String,
+    /// The `SessionID` on the wire.
+    pub session_id: String,
+    pub started: String,
+    pub ended: String,
+    pub messages: u32,
+    pub octets_in: u64,
+    pub octets_out: u64,
+    /// Why it ended.
+    pub end: String,
+    /// The jobs that ended in it.
+    pub jobs: Vec<EndedJob>,
+}
+
+/// A job that ended in a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedJob {
+    pub seq: u64,
+    pub outcome: String,
+}
+
+/// Something that is wrong with a device, or that it said by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    pub device: String,
+    /// A short word for it.
+    pub kind: String,
+    pub detail: String,
+}

@@ -1,0 +1,154 @@
+//! Events of the log as they are told outside: `CloudEvents` in JSON.
+
+use crate::{
+    campaigns::result_line,
+    events::Event,
+    rows::{DeviceId, ResultRow, SessionRecord},
+    store::{EventId, Shard},
+};
+use api::{CloudEvent, EventData, EventType, JobResult};
+use campaign::time::Instant;
+
+/// An event on its way out.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) key: String,
+    pub(super) event: CloudEvent,
+}
+
+/// How an event is told.
+#[derive(Debug)]
+pub(super) enum Telling {
+    Alone(Box<Outgoing>),
+    /// Together with other results of the campaign.
+    InBatches(Job),
+}
+
+pub(super) fn telling(shard: Shard, place: EventId, event: Event) -> Telling {
+    let told = match event {
+        Event::Result { seq, run, device, result } => {
+            return Telling::InBatches(Job { seq, run, device, result });
+        }
+        Event::Campaign { authority, id, seq, sequence, at, state, why } => Outgoing {
+            key: format!("{}.{authority}.{id}", EventType::Campaign.key()),
+            event: CloudEvent {
+                sequence: Some(sequence.to_string()),
+                ..cloud(
+                    EventType::Campaign,
+                    format!("{authority}/{id}/{sequence}"),
+                    &authority,
+                    Some(id.clone()),
+                    at,
+                    EventData::Campaign(api::events::CampaignState {
+                        campaign: id,
+                        authority: authority.clone(),
+                        seq,
+                        state,
+                        why,
+                    }),
+                )
+            },
+        },
+        Event::Session { device, record } => session(device, record),
+        Event::Fault { device, at, kind, detail } => Outgoing {
+            key: format!("{}.{}", EventType::Fault.key(), device.authority),
+            event: cloud(
+                EventType::Fault,
+                format!("{}-{}", shard.number(), place.0),
+                &device.authority,
+                Some(device.device.clone()),
+                at,
+                EventData::Fault(api::events::Fault { device: device.device, kind, detail }),
+            ),
+        },
+    };
+    Telling::Alone(Box::new(told))
+}
+
+/// A job that ended.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) seq: u64,
+    run: u16,
+    device: DeviceId,
+    pub(super) result: ResultRow,
+}
+
+/// How jobs of one campaign ended.
+pub(super) fn batch(authority: &str, campaign: &str, seq: u64, jobs: Vec<Job>) -> Outgoing {
+    let time = jobs.iter().map(|job| job.result.at).max().unwrap_or_default();
+    let results = jobs
+        .into_iter()
+        .map(|job| JobResult {
+            id: format!("{seq}/{}/{}", job.run, job.device.device),
+            result: result_line(job.device, job.run, &job.result),
+        })
+        .collect();
+    Outgoing {
+        key: format!("{}.{authority}.{campaign}", EventType::Results.key()),
+        event: cloud(
+            EventType::Results,
+            // The same results may come again in another batch: their ids tell.
+            uuid::Uuid::now_v7().to_string(),
+            authority,
+            Some(campaign.to_owned()),
+            time,
+            EventData::Results(api::events::Results {
+                authority: authority.to_owned(),
+                campaign: campaign.to_owned(),
+                seq,
+                results,
+            }),
+        ),
+    }
+}
+
+fn session(device: DeviceId, record: SessionRecord) -> Outgoing {
+    let jobs = record.jobs.iter().map(|(seq, outcome)| api::events::EndedJob {
+        seq: *seq,
+        outcome: outcome.name().to_owned(),
+    });
+    Outgoing {
+        key: format!("{}.{}", EventType::Session.key(), device.authority),
+        event: cloud(
+            EventType::Session,
+            record.id.clone(),
+            &device.authority,
+            Some(device.device.clone()),
+            record.ended,
+            EventData::Session(api::events::SessionEnded {
+                jobs: jobs.collect(),
+                session: record.id,
+                device: device.device,
+                session_id: record.session_id,
+                started: record.started.to_string(),
+                ended: record.ended.to_string(),
+                messages: record.messages,
+                octets_in: record.octets_in,
+                octets_out: record.octets_out,
+                end: record.end,
+            }),
+        ),
+    }
+}
+
+fn cloud(
+    kind: EventType,
+    id: String,
+    authority: &str,
+    subject: Option<String>,
+    at: Instant,
+    data: EventData,
+) -> CloudEvent {
+    CloudEvent {
+        specversion: CloudEvent::VERSION.into(),
+        id,
+        source: format!("/reveille/{authority}"),
+        kind: kind.name().into(),
+        subject,
+        time: at.to_string(),
+        datacontenttype: "application/json".into(),
+        sequence: None,
+        data,
+    }
+}

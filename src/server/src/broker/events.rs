@@ -1,0 +1,277 @@
+//! Events out: the logs of the shards, drained into the exchange of events.
+//!
+//! One round takes what is new in the shards that are ours, sends it, waits until the broker has confirmed all of it, and
+//! only then moves the cursors. Results of a campaign travel together, whatever shards they come from. States of campaigns
+//! go first and one by one, so that they arrive in their order.
+
+use super::{
+    cloud::{Job, Outgoing, Telling, batch, telling},
+    link::{Trouble, answered, connect, publish, publishing},
+    supervise::Post,
+    topology::{self, EVENTS},
+};
+use crate::{
+    campaigns::rows::NameRow,
+    config::Broker,
+    engine::Engine,
+    events::Event,
+    rows::Stored,
+    sinks::{self, AMQP, Held},
+    store::{EventId, SHARDS, Shard},
+    update,
+};
+use api::{CloudEvent, events::Results};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use lapin::{Channel, Connection, protocol::BasicProperties};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// Events of one shard in one round.
+const MOST_OF_SHARD: usize = 256;
+/// Events of one round.
+const MOST: usize = 8 * 1024;
+/// Shards looked at side by side.
+const SIDE_BY_SIDE: usize = 32;
+/// Messages that wait for their confirmation at one time.
+const UNCONFIRMED: usize = 64;
+/// Between two rounds; with nothing to do it grows.
+const PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Names of campaigns kept in memory.
+const MOST_NAMES: usize = 4096;
+
+/// Sends events until `engine.stop` or until something is wrong with the broker.
+pub(super) async fn run(post: Post) -> Result<(), Trouble> {
+    let engine = Arc::clone(&post.engine);
+    let Broker::RabbitMq(broker) = &engine.config.broker else { return Ok(()) };
+    let connection = connect(broker, "events").await?;
+    topology::declare(&answered(connection.create_channel()).await?, broker).await?;
+    let mut drainer = Drainer {
+        engine: Arc::clone(&engine),
+        out: publishing(&connection).await?,
+        me: post.me,
+        known: BTreeMap::new(),
+        names: BTreeMap::new(),
+        first: 0,
+    };
+    post.up();
+    let mut pause = PAUSE;
+    while !engine.stop.is_cancelled() {
+        let round = drainer.round();
+        let took = watched(&post, &connection, round).await?;
+        pause = if took == 0 { (pause * 2).min(LONGEST_PAUSE) } else { PAUSE };
+        if took < MOST {
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = engine.stop.cancelled() => {}
+            }
+        }
+    }
+    for shard in drainer.known.keys() {
+        sinks::release(engine.store(), *shard, AMQP, post.me).await?;
+    }
+    Ok(())
+}
+
+/// Does a round, and tells meanwhile when the broker holds it up.
+async fn watched<T>(
+    post: &Post,
+    connection: &Connection,
+    round: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    tokio::pin!(round);
+    loop {
+        tokio::select! {
+            done = &mut round => {
+                // Said again each time: what was held up works when something got through.
+                if done.is_ok() && !connection.status().blocked() {
+                    post.up();
+                }
+                return done;
+            }
+            () = tokio::time::sleep(LONGEST_PAUSE) => {
+                if connection.status().blocked() {
+                    post.held_up(&Trouble::Blocked);
+                }
+            }
+        }
+    }
+}
+
+struct Drainer {
+    engine: Arc<Engine>,
+    out: Channel,
+    /// Whose leases are ours.
+    me: [u8; 16],
+    /// Through which event the shards were delivered, as far as we know: most have nothing new, and one look tells.
+    known: BTreeMap<Shard, EventId>,
+    names: BTreeMap<u64, Option<NameRow>>,
+    /// The shard that a round begins with, so that none is always last.
+    first: usize,
+}
+
+/// What one shard has for a round.
+struct Taken {
+    shard: Shard,
+    held: Held,
+    events: Vec<(EventId, Event)>,
+    through: EventId,
+}
+
+impl Drainer {
+    /// Sends what is new; answers how many events that were.
+    async fn round(&mut self) -> Result<usize, Trouble> {
+        let shards = Shard::all().skip(self.first).chain(Shard::all().take(self.first));
+        let mut looks = Vec::with_capacity(SHARDS.into());
+        for shard in shards {
+            let after = self.known.get(&shard).copied();
+            looks.push(look(&self.engine, shard, self.me, after));
+        }
+        let mut looks = stream::iter(looks).buffered(SIDE_BY_SIDE);
+        let (mut taken, mut took, mut looked_at) = (Vec::new(), 0, 0);
+        while took < MOST
+            && let Some(found) = looks.try_next().await?
+        {
+            looked_at += 1;
+            if let Some(found) = found {
+                took += found.events.len();
+                taken.push(found);
+            }
+        }
+        drop(looks);
+        self.first = (self.first + looked_at) % usize::from(SHARDS);
+        if !taken.is_empty() {
+            self.send(&mut taken).await?;
+            self.advance(taken).await?;
+        }
+        Ok(took)
+    }
+
+    /// Sends all events of a round; when this returns, the broker has them safe.
+    async fn send(&mut self, taken: &mut [Taken]) -> Result<(), Trouble> {
+        let (mut states, mut others) = (Vec::new(), Vec::new());
+        let mut jobs: BTreeMap<u64, Vec<Job>> = BTreeMap::new();
+        for Taken { shard, events, .. } in taken {
+            for (place, event) in std::mem::take(events) {
+                let is_state = matches!(event, Event::Campaign { .. });
+                match telling(*shard, place, event) {
+                    Telling::Alone(told) if is_state => states.push(*told),
+                    Telling::Alone(told) => others.push(*told),
+                    Telling::InBatches(job) => jobs.entry(job.seq).or_default().push(job),
+                }
+            }
+        }
+        for (seq, jobs) in jobs {
+            let Some(row) = self.name(seq).await? else { continue };
+            let mut jobs = jobs
+                .into_iter()
+                .filter(|job| crate::campaigns::reported(row.report, job.result.outcome))
+                .peekable();
+            while jobs.peek().is_some() {
+                let part = jobs.by_ref().take(Results::MOST).collect();
+                others.push(batch(&row.id.authority, &row.id.id, seq, part));
+            }
+        }
+        for told in states {
+            self.tell(told).await?;
+        }
+        let mut sending = Vec::with_capacity(others.len());
+        for told in others {
+            sending.push(self.tell(told));
+        }
+        stream::iter(sending).buffer_unordered(UNCONFIRMED).try_collect().await
+    }
+
+    async fn tell(&self, told: Outgoing) -> Result<(), Trouble> {
+        let Outgoing { key, event } = told;
+        let Ok(body) = serde_json::to_vec(&event) else {
+            tracing::error!(id = event.id, "an event cannot be written");
+            return Ok(());
+        };
+        let properties = BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_content_type(CloudEvent::MEDIA_TYPE.into())
+            .with_message_id(event.id.into())
+            .with_type(event.kind.into());
+        publish(&self.out, EVENTS, &key, &body, properties).await
+    }
+
+    /// Moves the cursors of what was confirmed.
+    async fn advance(&mut self, taken: Vec<Taken>) -> Result<(), Trouble> {
+        let mut moves = Vec::with_capacity(taken.len());
+        for one in &taken {
+            moves.push(advance(&self.engine, self.me, one));
+        }
+        let moved: Vec<_> =
+            stream::iter(moves).buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
+        for (shard, through) in moved {
+            match through {
+                Some(through) => self.known.insert(shard, through),
+                None => self.known.remove(&shard),
+            };
+        }
+        Ok(())
+    }
+
+    /// The campaign of a sequence; none when nothing is known of it, which a log that outlived its store may do.
+    async fn name(&mut self, seq: u64) -> Result<Option<NameRow>, Trouble> {
+        if let Some(known) = self.names.get(&seq) {
+            return Ok(known.clone());
+        }
+        let row =
+            update::load::<NameRow>(self.engine.store(), NameRow::shard(seq), &NameRow::key(seq))
+                .await?;
+        let name = row.map(|(row, _)| row);
+        if name.is_none() {
+            tracing::error!(seq, "results of a campaign without a name are not told");
+        }
+        if self.names.len() >= MOST_NAMES {
+            self.names.clear();
+        }
+        self.names.insert(seq, name.clone());
+        Ok(name)
+    }
+}
+
+/// Moves the cursor of one shard; `None`: it went to somebody else.
+async fn advance(
+    engine: &Engine,
+    me: [u8; 16],
+    taken: &Taken,
+) -> Result<(Shard, Option<EventId>), Trouble> {
+    let Taken { shard, held, through, .. } = taken;
+    let moved = sinks::delivered(engine.store(), *shard, AMQP, me, held, *through).await?;
+    Ok((*shard, moved.then_some(*through)))
+}
+
+/// What is new in a shard, if it is ours.
+async fn look(
+    engine: &Engine,
+    shard: Shard,
+    me: [u8; 16],
+    after: Option<EventId>,
+) -> Result<Option<Taken>, Trouble> {
+    let store = engine.store();
+    let after = match after {
+        Some(after) => after,
+        None => sinks::through(store, shard, AMQP).await?,
+    };
+    let mut found = store.events(shard, after, MOST_OF_SHARD).await?;
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let Some(held) = sinks::hold(store, shard, AMQP, me).await? else { return Ok(None) };
+    if held.through != after {
+        found = store.events(shard, held.through, MOST_OF_SHARD).await?;
+    }
+    let Some((through, _)) = found.last() else { return Ok(None) };
+    let through = *through;
+    let events = found.into_iter().filter_map(|(place, octets)| {
+        Event::from_octets(&octets)
+            .inspect_err(|error| {
+                tracing::error!(error = error as &dyn std::error::Error, "an event cannot be read");
+            })
+            .ok()
+            .map(|event| (place, event))
+    });
+    Ok(Some(Taken { shard, held, events: events.collect(), through }))
+}
