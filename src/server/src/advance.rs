@@ -220,6 +220,7 @@ impl Settlement<'_> {
             }
             News::ServerRefused => turn.fault("server-credentials-refused", String::new()),
             News::Facts(facts) => learn(&mut turn.device, facts),
+            News::Learnt(learnt) => turn.device.learnt = *learnt,
             News::Started(job) => turn.step(job.seq, |job| job.on_session_started(deadline)),
             News::Asked(job) => {
                 let wait = self

@@ -202,6 +202,7 @@ impl<'a> Proof<'a> {
             url: &request.authority.url,
             resp_uri,
             account: self.account,
+            learnt: session::Learnt::default(),
             candidates: self.candidates,
             challenge: self.challenge,
             next_nonce,
@@ -331,6 +332,7 @@ impl Attempt<'_> {
         };
         let context = Context {
             parts: &self.parts,
+            learnt: turn.device.learnt,
             ..proof.context(engine, request, &next_nonce, Some(&resp_uri), &desk)
         };
         let (step, row) = match stored.row {

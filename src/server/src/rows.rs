@@ -177,6 +177,8 @@ pub struct Device {
     pub jobs: Vec<ActiveJob>,
     /// When it last proved itself.
     pub seen: Option<Instant>,
+    /// What its sessions taught.
+    pub learnt: session::Learnt,
 }
 
 /// The server's credentials towards one device.
@@ -192,7 +194,15 @@ pub struct ServerAccount {
     pub nonce: Nonce,
 }
 
-impl Stored for Device {}
+impl Stored for Device {
+    const VERSION: u8 = 2;
+
+    /// Version 1 ended before what was learnt.
+    fn from_before(rest: &[u8]) -> Option<Result<Self, postcard::Error>> {
+        let nothing_learnt = postcard::to_stdvec(&session::Learnt::default()).ok()?;
+        Some(postcard::from_bytes(&[rest, &nothing_learnt].concat()))
+    }
+}
 
 impl std::fmt::Debug for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -394,6 +404,7 @@ impl ValuesRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workbench::Workbench;
 
     #[test]
     fn a_device_is_found_again_from_its_root() {
@@ -408,6 +419,17 @@ mod tests {
         let error = ValuesRow::from_octets(&[9, 0]).unwrap_err();
         assert!(error.to_string().contains("version 9"), "{error}");
         assert!(matches!(ValuesRow::from_octets(&[]), Err(RowError::Empty)));
+    }
+
+    #[tokio::test]
+    async fn a_device_that_was_stored_before_anything_was_learnt_is_read() {
+        let bench = Workbench::new().await;
+        bench.register(&[r#"{"device":"IMEI:1","user":"u","secret":"s"}"#]).await;
+        let (device, _) = bench.device(&DeviceId::new("operator", "IMEI:1")).await;
+        let mut octets = device.to_octets();
+        assert_eq!(octets.pop(), Some(0), "nothing is learnt");
+        octets[0] = 1;
+        assert_eq!(Device::from_octets(&octets).unwrap(), device);
     }
 
     #[test]

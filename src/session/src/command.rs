@@ -4,6 +4,7 @@
 use crate::{
     Facts, Question, Setting,
     job::Job,
+    large_object::PuttingBack,
     reply::text_item,
     sent::{Manner, What},
 };
@@ -22,13 +23,16 @@ pub(crate) fn build(what: What, id: CmdId, job: Option<&Job>) -> Option<Command>
         What::Fact(place) => {
             Facts::NODES.get(usize::from(place)).map(|node| Command::Get(edit(id, Item::at(*node))))
         }
-        What::Keep(_) | What::Compare(_) | What::Proof(_) => {
+        What::Keep(_) | What::Compare(_) | What::LargeObjects | What::Proof(_) => {
             Some(Command::Get(edit(id, Item::at(job?.node(what)?.as_str()))))
         }
         What::Ask => Some(Command::Alert(question(id, job?.plan.ask.as_ref()?))),
         What::Block => None,
         What::Parent { .. } => {
             Some(Command::Add(edit(id, written(&job?.node(what)?, Format::Node, ""))))
+        }
+        What::PutBack(slot) => {
+            Some(put_back(id, job?.setting(slot)?, job?.run.putting_back.as_ref()?))
         }
         What::Write { slot, manner } => Some(write(id, job?.setting(slot)?, manner)),
     }
@@ -61,13 +65,44 @@ fn alert(id: CmdId, code: AlertCode, items: Vec<Item>) -> Alert {
     }
 }
 
-fn write(id: CmdId, setting: &Setting, manner: Manner) -> Command {
-    let value = setting.value.as_deref();
-    // Octets travel as base64 text under `b64`: a client that is told `bin` and given base64 text encodes it once more.
-    let format = match &setting.format {
+/// One part of a value that is longer than a message; `size` is that of the whole and stands in the first part.
+pub(crate) fn part(
+    id: CmdId,
+    setting: &Setting,
+    manner: Manner,
+    piece: &str,
+    size: Option<u64>,
+    more: bool,
+) -> Command {
+    let mut item = written(&setting.uri, format(setting), piece);
+    item.meta.size = size;
+    item.more = more;
+    if manner == Manner::Add {
+        Command::Add(edit(id, item))
+    } else {
+        Command::Replace(edit(id, item))
+    }
+}
+
+/// A node as it was before.
+fn put_back(id: CmdId, setting: &Setting, before: &PuttingBack) -> Command {
+    match &before.value {
+        Some(value) => Command::Replace(edit(id, written(&setting.uri, format(setting), value))),
+        None => Command::Delete(edit(id, Item::at(setting.uri.as_str()))),
+    }
+}
+
+/// Octets travel as base64 text under `b64`: a client that is told `bin` and given base64 text encodes it once more.
+fn format(setting: &Setting) -> Format {
+    match &setting.format {
         Format::Bin => Format::B64,
         format => format.clone(),
-    };
+    }
+}
+
+fn write(id: CmdId, setting: &Setting, manner: Manner) -> Command {
+    let value = setting.value.as_deref();
+    let format = format(setting);
     match manner {
         Manner::Replace => {
             Command::Replace(edit(id, written(&setting.uri, format, value.unwrap_or_default())))

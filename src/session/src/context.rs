@@ -22,6 +22,8 @@ pub struct Context<'a> {
     /// authenticated reply and in all after it; absent for devices that ignore it.
     pub resp_uri: Option<&'a str>,
     pub account: &'a Account,
+    /// What earlier sessions taught of the device; read when a session begins.
+    pub learnt: Learnt,
     /// The nonces under which a digest of the device is tried (D5).
     pub candidates: &'a [Nonce],
     /// The nonce of a challenge to a device that has not proven itself: derived, so that nothing must be stored.
@@ -126,6 +128,18 @@ pub struct Facts {
     pub model: Option<String>,
     pub dm_version: Option<String>,
     pub language: Option<String>,
+}
+
+/// What sessions taught of a device beyond what it says of itself. Kept with the device ([`crate::News::Learnt`]).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learnt {
+    /// Whether it takes values in parts: `./DevDetail/LrgObj`, or what came of it.
+    pub large_objects: Option<bool>,
+}
+
+impl Learnt {
+    /// Where a device says whether it takes large objects.
+    pub(crate) const LARGE_OBJECTS: &'static str = "./DevDetail/LrgObj";
 }
 
 /// Values read from the device, by canonical address.

@@ -7,6 +7,7 @@ use crate::{
     command,
     hearing::Heard,
     job::{Job, Lost},
+    large_object::{Going, Prospect},
     phases::{self, Next},
     reply::{Head, NoRoom, Reply},
     sent::{Sent, What},
@@ -37,6 +38,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) parts: Parts,
     /// Large objects of the device that broke, as Alert 1225 names them.
     pub(crate) broken: Vec<Item>,
+    /// Our package goes on in our next message.
+    pub(crate) open: bool,
 }
 
 impl<'a> Exchange<'a> {
@@ -82,6 +85,7 @@ impl<'a> Exchange<'a> {
             news: Vec::new(),
             parts: Parts::default(),
             broken: Vec::new(),
+            open: false,
         }
     }
 
@@ -106,6 +110,9 @@ impl<'a> Exchange<'a> {
         if let Some(octets) = header.meta.max_msg_size {
             self.session.max_msg_size = Some(u32::try_from(octets).unwrap_or(u32::MAX));
         }
+        if let Some(octets) = header.meta.max_obj_size {
+            self.session.max_obj_size = Some(u32::try_from(octets).unwrap_or(u32::MAX));
+        }
         let changed = self.take_up();
         let heard = self.hear();
         self.count();
@@ -115,9 +122,11 @@ impl<'a> Exchange<'a> {
 
     /// A message with a part of a large object brings something, however many there are.
     fn count(&mut self) {
-        let counter = match self.parts.keep {
-            Some(_) => &mut self.session.part_messages,
-            None => &mut self.session.messages,
+        let sending = self.job.as_ref().is_some_and(|job| job.run.sending.is_some());
+        let counter = if sending || self.parts.keep.is_some() {
+            &mut self.session.part_messages
+        } else {
+            &mut self.session.messages
         };
         *counter = counter.saturating_add(1);
     }
@@ -145,7 +154,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// What follows from the message. True when the reply ends our package.
-    fn decide(&mut self, heard: Heard, changed: bool) -> bool {
+    fn decide(&mut self, mut heard: Heard, changed: bool) -> bool {
         if self.session.over() {
             return true;
         }
@@ -170,7 +179,7 @@ impl<'a> Exchange<'a> {
                 *asked = false;
             }
         }
-        if let Some(outcome) = heard.failed {
+        if let Some(outcome) = heard.failed.take() {
             self.end_job(outcome);
         }
         if self.session.messages >= Session::MOST_MESSAGES
@@ -180,18 +189,28 @@ impl<'a> Exchange<'a> {
             return true;
         }
         // A part with Final is a slip: the rest of the object will come.
-        let is_complete = self.message.last && self.parts.keep.is_none();
+        let mut is_complete = self.message.last && self.parts.keep.is_none();
         if is_complete {
             self.break_open_object();
         }
         self.tell_broken();
+        match self.go_on_sending(&heard) {
+            Going::Nowhere => {}
+            Going::On(last) => {
+                self.session.unfinished = 0;
+                return last;
+            }
+            Going::Waiting => is_complete = false,
+            // Our package is open, so the device has said what it can say before it ends.
+            Going::Over => is_complete = true,
+        }
         if !is_complete {
             return self.ask_for_more();
         }
         self.session.unfinished = 0;
         self.settle();
         self.advance();
-        true
+        !self.open
     }
 
     /// The device's package goes on in another message: until it is complete, nothing new is sent (DM Protocol 1.2,
@@ -246,7 +265,17 @@ impl<'a> Exchange<'a> {
                 return;
             }
             let Some(job) = &mut self.job else { continue };
-            match phases::next(job) {
+            let next = phases::next(job);
+            match self.prospect() {
+                Prospect::Ask if self.send(&[What::LargeObjects]).is_ok() => return,
+                Prospect::Good | Prospect::Ask => {}
+                Prospect::Bad(outcome) => {
+                    self.end_job(outcome);
+                    continue;
+                }
+            }
+            let Some(job) = &mut self.job else { continue };
+            match next {
                 Next::Send(whats) => match self.send(&whats) {
                     Ok(()) => return,
                     Err(failure) => self.end_job(Outcome::Failed(failure)),
@@ -291,7 +320,7 @@ impl<'a> Exchange<'a> {
         true
     }
 
-    fn end_job(&mut self, outcome: Outcome) {
+    pub(crate) fn end_job(&mut self, outcome: Outcome) {
         if let Some(job) = self.job.take() {
             self.ends.push(job.end(outcome));
             self.let_go(job.run.job);
@@ -320,7 +349,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// Sends as many of `whats` as fit. An error is about the first, when not even that one does.
-    fn send(&mut self, whats: &[What]) -> Result<(), Failure> {
+    pub(crate) fn send(&mut self, whats: &[What]) -> Result<(), Failure> {
         let (limit, first) = (self.limit(), self.reply.next_number());
         let mut fitting = 0;
         for what in whats.iter().take(Sent::MOST) {
@@ -329,6 +358,7 @@ impl<'a> Exchange<'a> {
                 .push(limit, |ids| command::build(*what, ids.next_id(), self.job.as_ref()))
             {
                 Ok(()) => fitting += 1,
+                Err(NoRoom::Full) if fitting == 0 => return self.begin_object(*what),
                 Err(no_room) if fitting == 0 => return Err(self.unsendable(*what, no_room)),
                 Err(NoRoom::Full | NoRoom::Unwritable) => break,
             }
@@ -360,7 +390,7 @@ impl<'a> Exchange<'a> {
         Ok(())
     }
 
-    fn unsendable(&self, what: What, no_room: NoRoom) -> Failure {
+    pub(crate) fn unsendable(&self, what: What, no_room: NoRoom) -> Failure {
         let why = match no_room {
             NoRoom::Full => Why::TooLarge,
             NoRoom::Unwritable => Why::Unwritable,
@@ -371,7 +401,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    fn note_sent(&mut self, first: u32, whats: impl Iterator<Item = What> + Clone) {
+    pub(crate) fn note_sent(&mut self, first: u32, whats: impl Iterator<Item = What> + Clone) {
         if let Some(job) = &mut self.job {
             for what in whats.clone() {
                 self.news.extend(job.note_sent(what));
@@ -381,7 +411,7 @@ impl<'a> Exchange<'a> {
     }
 
     /// The most octets of this reply.
-    fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         let device = self.session.max_msg_size.and_then(|octets| usize::try_from(octets).ok());
         device.unwrap_or(self.context.reply_octets).min(LONGEST_REPLY)
     }

@@ -30,6 +30,8 @@ pub(crate) struct Heard {
     pub(crate) distrusted: bool,
     /// How the running job ends, whatever else is answered.
     pub(crate) failed: Option<Outcome>,
+    /// Alerts 1225: a large object of ours broke on its way.
+    pub(crate) no_ends: usize,
     events: usize,
 }
 
@@ -206,8 +208,14 @@ impl Exchange<'_> {
     pub(crate) fn asked_node(&self, what: What) -> Option<LocUri> {
         match what {
             What::Fact(place) => LocUri::parse(Facts::NODES.get(usize::from(place))?).ok(),
-            What::Keep(_) | What::Compare(_) | What::Proof(_) => self.job.as_ref()?.node(what),
-            What::Ask | What::Block | What::Parent { .. } | What::Write { .. } => None,
+            What::Keep(_) | What::Compare(_) | What::LargeObjects | What::Proof(_) => {
+                self.job.as_ref()?.node(what)
+            }
+            What::Ask
+            | What::Block
+            | What::Parent { .. }
+            | What::Write { .. }
+            | What::PutBack(_) => None,
         }
     }
 
@@ -218,6 +226,10 @@ impl Exchange<'_> {
             if let (Some(uri), Some(text)) = (self.asked_node(what), text) {
                 self.session.facts.note(&uri, &text);
             }
+            return Note::Seen;
+        }
+        if what == What::LargeObjects {
+            self.hear_large_objects(text.as_deref().unwrap_or_default());
             return Note::Seen;
         }
         let (Some(uri), Some(job)) = (self.asked_node(what), &mut self.job) else {
@@ -247,16 +259,22 @@ impl Exchange<'_> {
             | What::Ask
             | What::Block
             | What::Parent { .. }
-            | What::Write { .. } => Note::Seen,
+            | What::Write { .. }
+            | What::LargeObjects
+            | What::PutBack(_) => Note::Seen,
         };
         let secret = match what {
             What::Compare(slot) | What::Proof(slot) => {
                 job.setting(slot).is_none_or(|setting| setting.secret) || note == Note::Masked
             }
             What::Keep(_) => false,
-            What::Fact(_) | What::Ask | What::Block | What::Parent { .. } | What::Write { .. } => {
-                true
-            }
+            What::Fact(_)
+            | What::LargeObjects
+            | What::Ask
+            | What::Block
+            | What::Parent { .. }
+            | What::Write { .. }
+            | What::PutBack(_) => true,
         };
         if let Some(text) = text
             && !secret
@@ -271,10 +289,13 @@ impl Exchange<'_> {
     fn hear_alert(&mut self, alert: &Alert, heard: &mut Heard) -> StatusCode {
         let Some(code) = alert.code else { return StatusCode::Incomplete };
         match code {
-            AlertCode::ServerInitiated
-            | AlertCode::ClientInitiated
-            | AlertCode::NextMessage
-            | AlertCode::NoEndOfData => StatusCode::Ok,
+            AlertCode::ServerInitiated | AlertCode::ClientInitiated | AlertCode::NextMessage => {
+                StatusCode::Ok
+            }
+            AlertCode::NoEndOfData => {
+                heard.no_ends += 1;
+                StatusCode::Ok
+            }
             AlertCode::SessionAbort => {
                 heard.aborted = true;
                 StatusCode::Ok

@@ -1,8 +1,8 @@
 //! One job while a message is answered: what was stored of it, and beside that its plan and its rendered settings.
 
 use crate::{
-    CommandReport, Facts, Failure, JobEnd, News, Outcome, Phase, Plan, Setting, Unfit, Verb, Why,
-    Work,
+    CommandReport, Facts, Failure, JobEnd, Learnt, News, Outcome, Phase, Plan, Setting, Unfit,
+    Verb, Why, Work,
     pin::Pin,
     run::{Reading, Run, Slot, State},
     sent::{Order, What},
@@ -147,10 +147,12 @@ impl Job {
     pub(crate) fn node(&self, what: What) -> Option<LocUri> {
         match what {
             What::Fact(_) => None,
+            What::LargeObjects => LocUri::parse(Learnt::LARGE_OBJECTS).ok(),
             What::Keep(place) => self.plan_reads().nth(usize::from(place)).cloned(),
-            What::Compare(slot) | What::Proof(slot) | What::Write { slot, .. } => {
-                Some(self.setting(slot)?.uri.clone())
-            }
+            What::Compare(slot)
+            | What::Proof(slot)
+            | What::PutBack(slot)
+            | What::Write { slot, .. } => Some(self.setting(slot)?.uri.clone()),
             What::Parent { slot, depth } => ancestor(&self.setting(slot)?.uri, depth),
             What::Ask | What::Block => self.settings.first().map(|setting| setting.uri.clone()),
         }
@@ -161,7 +163,11 @@ impl Job {
         let job = self.run.job;
         let first = |flag: &mut bool| !std::mem::replace(flag, true);
         match what {
-            What::Fact(_) | What::Keep(_) | What::Compare(_) => None,
+            What::Fact(_) | What::Keep(_) | What::Compare(_) | What::PutBack(_) => None,
+            What::LargeObjects => {
+                self.run.asked_large = true;
+                None
+            }
             What::Ask => first(&mut self.run.began.asking).then_some(News::Asked(job)),
             What::Block | What::Parent { .. } => {
                 first(&mut self.run.began.writing).then_some(News::WriteSent(job))

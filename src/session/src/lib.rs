@@ -42,7 +42,7 @@ mod setup;
 pub mod step;
 
 pub use context::{
-    Account, Atomic, AuthKind, Context, Facts, JobRef, Plan, Prove, Question, Reads,
+    Account, Atomic, AuthKind, Context, Facts, JobRef, Learnt, Plan, Prove, Question, Reads,
     ServerCredential, ServerSecret, Setting, Unfit, Verb, Work,
 };
 pub use large_object::{Part, Parts};
@@ -80,6 +80,9 @@ pub struct Session {
     unfinished: u8,
     /// The device's `MaxMsgSize`, as last given.
     max_msg_size: Option<u32>,
+    /// The device's `MaxObjSize`, as last given.
+    max_obj_size: Option<u32>,
+    learnt: Learnt,
     facts: Facts,
     /// The large object of which parts have come.
     incoming: Option<Incoming>,

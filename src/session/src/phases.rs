@@ -10,10 +10,11 @@ pub(crate) mod query;
 pub(crate) mod write;
 
 use crate::{
-    Outcome, Phase,
+    Outcome, Phase, Why,
     job::Job,
     sent::{Order, What},
 };
+use wire::status::StatusCode;
 
 /// What a job does next.
 #[derive(Debug)]
@@ -70,6 +71,15 @@ pub(crate) fn next(job: &mut Job) -> Next {
 
 /// What the answers to the commands of `job` mean. An error is how the job ends.
 pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
+    if let Some(order) = orders.iter().find(|order| matches!(order.what, What::PutBack(_))) {
+        let is_done =
+            order.code().is_some_and(|code| code.is_success() || code == StatusCode::NotFound);
+        return Err(if is_done {
+            Outcome::Failed(job.failure(order.what, None, Why::PutBack))
+        } else {
+            Outcome::Broken(job.failure(order.what, order.code(), Why::Truncated))
+        });
+    }
     match job.run.phase {
         Phase::Query => query::settle(job, orders),
         Phase::Ask => ask::settle(job, orders),

@@ -18,6 +18,8 @@ pub(crate) struct Reply<'a> {
     commands: Vec<Command>,
     /// What the reply has at most in octets, as it stands.
     octets: usize,
+    /// What it has with nothing but the status for the message itself.
+    bare: usize,
     statuses: usize,
 }
 
@@ -46,7 +48,8 @@ impl<'a> Reply<'a> {
         ];
         let octets = Self::FRAME_OCTETS + texts.into_iter().map(escaped_octets).sum::<usize>();
         let (ids, commands) = (CmdIds::default(), Vec::new());
-        Self { message, context, msg_id: MsgId(msg_id), ids, commands, octets, statuses: 0 }
+        let bare = octets;
+        Self { message, context, msg_id: MsgId(msg_id), ids, commands, octets, bare, statuses: 0 }
     }
 
     pub(crate) fn msg_id(&self) -> u32 {
@@ -64,6 +67,7 @@ impl<'a> Reply<'a> {
             ..self.status_of(StatusTarget::Header, "SyncHdr", code)
         };
         self.push_status(status);
+        self.bare = self.octets;
     }
 
     /// The status for a command of the message. One for all its items, so it names none of them.
@@ -102,7 +106,26 @@ impl<'a> Reply<'a> {
 
     /// The number that the next command will have.
     pub(crate) fn next_number(&self) -> u32 {
-        self.ids.clone().next_id().number().unwrap_or(1)
+        self.next_id().number().unwrap_or(1)
+    }
+
+    /// The id that the next command will have.
+    pub(crate) fn next_id(&self) -> CmdId {
+        self.ids.clone().next_id()
+    }
+
+    pub(crate) fn bare_octets(&self) -> usize {
+        self.bare
+    }
+
+    /// Whether a command fits into a reply of `limit` octets.
+    pub(crate) fn room_for(&self, limit: usize, command: &Command) -> Result<(), NoRoom> {
+        let octets = self.context.encoding.command_octets(command);
+        match octets {
+            Ok(octets) if self.octets + octets <= limit => Ok(()),
+            Ok(_) => Err(NoRoom::Full),
+            Err(_) => Err(NoRoom::Unwritable),
+        }
     }
 
     /// Adds what `build` makes of the next ids, if it fits into a reply of `limit` octets.

@@ -1,6 +1,10 @@
 //! What is stored of a job between two messages: where it is, what is known of each setting, and the values read.
 
-use crate::{Atomic, JobEnd, JobRef, Phase, Plan, Reads, pin::Pin};
+use crate::{
+    Atomic, JobEnd, JobRef, Phase, Plan, Reads,
+    large_object::{PuttingBack, Sending},
+    pin::Pin,
+};
 use serde::{Deserialize, Serialize};
 use wire::status::StatusCode;
 
@@ -21,6 +25,11 @@ pub(crate) struct Run {
     pub(crate) began: Began,
     /// Values that broke on their way and were asked for again.
     asked_again: u8,
+    /// Whether the device was asked if it takes large objects.
+    pub(crate) asked_large: bool,
+    /// The large object on its way to the device.
+    pub(crate) sending: Option<Sending>,
+    pub(crate) putting_back: Option<PuttingBack>,
 }
 
 /// What was begun, each told once.
@@ -88,6 +97,9 @@ impl Run {
             atomic: plan.atomic != Atomic::Never,
             began: Began::default(),
             asked_again: 0,
+            asked_large: false,
+            sending: None,
+            putting_back: None,
         }
     }
 
@@ -114,6 +126,12 @@ impl Run {
     pub(crate) fn once_more(&mut self) -> bool {
         self.asked_again = self.asked_again.saturating_add(1);
         self.asked_again <= Self::MOST_ASKED_AGAIN
+    }
+
+    /// The value of a node as it was read.
+    pub(crate) fn value_of(&self, uri: &str) -> Option<&str> {
+        let reading = self.reads.iter().find(|reading| reading.uri == uri)?;
+        Some(&reading.value)
     }
 
     /// The values that the templates need.

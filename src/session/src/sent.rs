@@ -35,6 +35,8 @@ pub(crate) enum What {
     Keep(u8),
     /// Get of a setting's node, to compare or to report.
     Compare(u8),
+    /// Get of `./DevDetail/LrgObj`.
+    LargeObjects,
     /// Alert 1101.
     Ask,
     /// The `Atomic` around the writes that follow.
@@ -48,6 +50,8 @@ pub(crate) enum What {
         slot: u8,
         manner: Manner,
     },
+    /// Replace, or Delete, that undoes a write of which the device took only a part.
+    PutBack(u8),
     /// Get of a setting's node after the write.
     Proof(u8),
 }

@@ -36,6 +36,8 @@ pub fn open(message: &Message, context: &Context<'_>) -> Opening {
                 part_messages: 0,
                 unfinished: 0,
                 max_msg_size: None,
+                max_obj_size: None,
+                learnt: context.learnt,
                 facts: Facts::default(),
                 incoming: None,
                 server_auth: ServerAuth::begin(context.account),

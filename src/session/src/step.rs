@@ -1,6 +1,6 @@
 //! What a message leads to: the session as it is now, the reply, jobs that ended, and news for whoever records them.
 
-use crate::{Facts, JobRef, Parts, Session, Verb};
+use crate::{Facts, JobRef, Learnt, Parts, Session, Verb};
 use serde::{Deserialize, Serialize};
 use wire::{alert::AlertCode, digest::Nonce, message::Message, status::StatusCode};
 
@@ -43,6 +43,8 @@ pub enum News {
     ServerRefused,
     /// What the device says of itself; again whenever it says more.
     Facts(Facts),
+    /// Something new is known of how the device behaves.
+    Learnt(Learnt),
     Started(JobRef),
     /// The reply asks the user.
     Asked(JobRef),
@@ -173,6 +175,16 @@ pub enum Why {
     Differs,
     #[error("the command alone is larger than the messages that the device takes")]
     TooLarge,
+    #[error("the value is larger than the objects that the device takes")]
+    ObjectTooLarge,
+    #[error("a value is too large for one message, and an Atomic cannot be sent in parts")]
+    LargeInAtomic,
+    #[error("the device took the first part of the value for the whole")]
+    Truncated,
+    #[error(
+        "the device took the first part of the value for the whole; what it held before was put back"
+    )]
+    PutBack,
     #[error("the encoding of the device cannot carry the value")]
     Unwritable,
     #[error("the values that the templates need are more than a session keeps")]

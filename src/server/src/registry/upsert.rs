@@ -147,6 +147,7 @@ fn new_device(record: &Record, grounds: &Grounds<'_>) -> Result<Device, UpsertEr
         as_of: None,
         jobs: Vec::new(),
         seen: None,
+        learnt: session::Learnt::default(),
     })
 }
 

@@ -11,8 +11,10 @@
 //! ([`crate::Context::parts`]), of ours the rendering is cut anew at every message.
 
 mod incoming;
+mod outgoing;
 
 pub(crate) use incoming::{Incoming, Kind, Taken};
+pub(crate) use outgoing::{Going, Prospect, PuttingBack, Sending};
 
 /// What becomes of the stored parts of a device's large object. Stored in one commit with the session.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

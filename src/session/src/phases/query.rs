@@ -37,6 +37,8 @@ pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
             What::Compare(_) if order.answer() == Answer::Broken && job.run.once_more() => {}
             What::Compare(place) => compare(job, place, order)?,
             What::Fact(_)
+            | What::LargeObjects
+            | What::PutBack(_)
             | What::Ask
             | What::Block
             | What::Parent { .. }

@@ -192,6 +192,8 @@ fn remedy(job: &Job, order: Order) -> Remedy {
         What::Fact(_)
         | What::Keep(_)
         | What::Compare(_)
+        | What::LargeObjects
+        | What::PutBack(_)
         | What::Ask
         | What::Block
         | What::Proof(_) => {
@@ -234,6 +236,8 @@ fn apply(job: &mut Job, order: Order, remedy: Remedy) {
         What::Fact(_)
         | What::Keep(_)
         | What::Compare(_)
+        | What::LargeObjects
+        | What::PutBack(_)
         | What::Ask
         | What::Block
         | What::Proof(_) => return,

@@ -49,14 +49,18 @@ pub(crate) fn check(reply: &Message, encoding: Encoding, most_octets: usize) {
         assert_eq!(reply.commands.len(), statuses + 1, "a question stands alone");
     }
     let collects = reply.commands.iter().any(|command| is_alert(command, AlertCode::NextMessage));
+    let is_part = reply.commands.iter().any(is_part);
     assert_eq!(
-        reply.last, !collects,
-        "a reply ends its package unless it asks for the rest of the device's"
+        reply.last,
+        !collects && !is_part,
+        "a reply ends its package unless it asks for the rest of the device's, or a value goes on"
     );
-    if collects {
+    let broken =
+        reply.commands.iter().filter(|command| is_alert(command, AlertCode::NoEndOfData)).count();
+    if collects || is_part {
         assert_eq!(
             reply.commands.len(),
-            statuses + 1,
+            statuses + broken + 1,
             "nothing new while the device's package is open"
         );
     }
@@ -66,6 +70,14 @@ pub(crate) fn check(reply: &Message, encoding: Encoding, most_octets: usize) {
             header.chal.is_some() && reply.header.cred.is_none() && !has_work,
             "a challenge holds nothing else"
         );
+    }
+}
+
+/// Whether a value goes on after this message.
+fn is_part(command: &Command) -> bool {
+    match command {
+        Command::Add(edit) | Command::Replace(edit) => edit.items.iter().any(|item| item.more),
+        _ => false,
     }
 }
 

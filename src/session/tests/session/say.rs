@@ -178,6 +178,7 @@ fn news_words(news: &News) -> String {
             .map(words);
             format!("facts {}", all.join(", "))
         }
+        News::Learnt(learnt) => format!("learnt large objects {:?}", learnt.large_objects),
         News::Started(job) => format!("started {}", job.seq),
         News::Asked(job) => format!("asked {}", job.seq),
         News::WriteSent(job) => format!("writing {}", job.seq),

@@ -1,7 +1,9 @@
 //! One device and one server with a session between them: what the server's edge does around the pure session.
 
 use crate::{bench::Bench, rules, shelf::Shelf};
-use session::{Account, AuthKind, Context, JobEnd, News, Opening, Parts, Place, Session, Step};
+use session::{
+    Account, AuthKind, Context, JobEnd, Learnt, News, Opening, Parts, Place, Session, Step,
+};
 use sha2::{Digest as _, Sha256};
 use wire::{
     Encoding, Limits,
@@ -16,6 +18,7 @@ pub(crate) const URL: &str = "https://dm.example/dm/operator";
 pub(crate) struct Scene {
     pub(crate) bench: Bench,
     pub(crate) account: Account,
+    pub(crate) learnt: Learnt,
     pub(crate) encoding: Encoding,
     pub(crate) reply_octets: usize,
     pub(crate) session: Option<Session>,
@@ -53,6 +56,7 @@ impl Scene {
                 secret: SecretHash::of(USER, PASSWORD),
                 server: None,
             },
+            learnt: Learnt::default(),
             encoding: Encoding::Xml,
             reply_octets: 16_000,
             session: None,
@@ -82,6 +86,7 @@ impl Scene {
             url: URL,
             resp_uri: Some("https://dm.example/dm/operator?s=token&v=1"),
             account: &account,
+            learnt: self.learnt,
             candidates: &candidates,
             challenge: &challenge,
             next_nonce: &next_nonce,

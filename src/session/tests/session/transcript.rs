@@ -27,7 +27,7 @@ use crate::{
     scene::{Came, Scene, nonce},
     script,
 };
-use session::{AuthKind, JobRef, ServerCredential, ServerSecret, Unfit};
+use session::{AuthKind, JobRef, Learnt, ServerCredential, ServerSecret, Unfit};
 use std::path::{Path, PathBuf};
 use wire::{Encoding, digest::SecretHash, message::Message, meta::Meta};
 
@@ -74,6 +74,8 @@ struct Stage {
     server: Option<AuthKind>,
     encoding: Option<Encoding>,
     reply_octets: Option<usize>,
+    /// What earlier sessions taught.
+    large_objects: Option<bool>,
     scene: Option<Scene>,
     /// The device's last `MsgID`.
     msg_id: u32,
@@ -112,6 +114,7 @@ impl Stage {
             ["account", kind] => self.account = Some(script::auth_kind(kind)),
             ["server", kind] => self.server = Some(script::auth_kind(kind)),
             ["encoding", "wbxml"] => self.encoding = Some(Encoding::Wbxml),
+            ["large_objects", takes] => self.large_objects = Some(*takes == "yes"),
             ["reply_octets", octets] => self.reply_octets = Some(octets.parse().expect("octets")),
             ["job", seq, ..] => {
                 let plan = script::plan(seq.parse().expect("a sequence number"), line);
@@ -168,6 +171,7 @@ impl Stage {
     fn scene(&mut self) -> &mut Scene {
         let (bench, account, server) = (&self.bench, self.account, self.server);
         let (encoding, reply_octets) = (self.encoding, self.reply_octets);
+        let learnt = Learnt { large_objects: self.large_objects };
         self.scene.get_or_insert_with(|| {
             let mut scene = Scene::new(bench.clone());
             scene.account.kind = account.unwrap_or(AuthKind::Md5);
@@ -182,6 +186,7 @@ impl Stage {
                 },
                 nonce: nonce("server-stored"),
             });
+            scene.learnt = learnt;
             scene.encoding = encoding.unwrap_or(Encoding::Xml);
             scene.reply_octets = reply_octets.unwrap_or(16_000);
             scene

@@ -121,6 +121,56 @@ async fn a_large_value_comes_whole_over_a_restart_and_leaves_nothing_behind() {
     server.stop().await;
 }
 
+/// What a device says of large objects is asked once, and remembered.
+#[tokio::test]
+async fn a_large_value_goes_out_in_parts_and_the_device_is_asked_once_whether_it_takes_them() {
+    let server = Server::start("").await;
+    server.register(&[DEVICE]).await;
+    let value = long(40_000);
+    server.launch_with(&[DEVICE], &format!("[{{uri: ./ConnMO/Max, value: \"{value}\"}}]")).await;
+    let phone = Phone::new(DEVICE, "5");
+    let (_, opened) = phone.open(&server).await;
+    let path = opened.path();
+    let mut heard = said(&server, &path, &phone.not_found(3, &opened.message())).await.message();
+    let large = results(&heard, "true", None, false).replace("./ConnMO/Max", "./DevDetail/LrgObj");
+    heard =
+        said(&server, &path, &phone.message(4, None, &(statuses(&heard) + &large))).await.message();
+    let (mut came, mut msg) = (String::new(), 4);
+    // The node above it comes first.
+    while !heard.commands.iter().any(|command| matches!(command, Command::Get(_))) {
+        msg += 1;
+        let mut code = "<Data>200</Data>";
+        for command in &heard.commands {
+            let Command::Add(edit) = command else { continue };
+            let item = &edit.items[0];
+            came.push_str(item.data.as_ref().unwrap().as_text().unwrap());
+            if item.more {
+                code = "<Data>213</Data>";
+            }
+        }
+        let words = statuses(&heard)
+            .replace("<Cmd>Add</Cmd><Data>200</Data>", &format!("<Cmd>Add</Cmd>{code}"));
+        let message = if heard.last {
+            phone.message(msg, None, &words)
+        } else {
+            phone.part(msg, None, &words)
+        };
+        heard = said(&server, &path, &message).await.message();
+    }
+    assert!(msg > 6, "in one message of 16 kB there is no room for it");
+    assert!(came == value, "it came whole");
+    let (device, _) = crate::update::load::<crate::rows::Device>(
+        server.running.engine().store(),
+        Shard::of(&DeviceId::new("operator", DEVICE).root()),
+        &DeviceId::new("operator", DEVICE).key(crate::store::Table::Device),
+    )
+    .await
+    .unwrap()
+    .unwrap();
+    assert_eq!(device.learnt.large_objects, Some(true));
+    server.stop().await;
+}
+
 /// Every row has an end: parts of a device that never comes back, too.
 #[tokio::test]
 async fn the_parts_of_a_device_that_went_away_expire() {
