@@ -5,7 +5,9 @@
 mod babble;
 mod bad;
 mod bench;
+mod corpus;
 mod device;
+mod hostile;
 mod property;
 mod rules;
 mod say;

@@ -12,7 +12,7 @@ use crate::{
     encoding::{Limits, ReadError},
     message::{Element, Message},
     salvage::{self, Salvaged},
-    tag::{METINF_NAMESPACE, Tag},
+    tag::{DMDDF_NAMESPACE, METINF_NAMESPACE, Tag},
 };
 use quick_xml::{
     Reader, XmlVersion,
@@ -130,6 +130,12 @@ fn check_characters(text: &str) -> Result<(), ReadError> {
     Ok(())
 }
 
+/// On one element. Each is compared with all before it, so that many would take long; the richest seen has eight.
+const MOST_ATTRIBUTES: usize = 64;
+
+/// Of namespaces, in force at a time. Prefixes are looked up among all of them.
+const MOST_DECLARATIONS: usize = 256;
+
 struct Document<'a> {
     reader: Reader<&'a [u8]>,
     limits: Limits,
@@ -143,6 +149,8 @@ struct Document<'a> {
     closes: bool,
     /// Namespace declarations in force.
     scopes: Vec<Scope>,
+    /// Descriptions of trees (`syncml:dmddf1.2`) occur.
+    described: bool,
     /// The namespace that goes without saying: of the root element, if that is a message.
     namespace: Option<Cow<'static, str>>,
     /// Carriage returns occur, and line ends must be made the same.
@@ -169,6 +177,7 @@ impl<'a> Document<'a> {
             start: BytesStart::new(""),
             closes: false,
             scopes: Vec::new(),
+            described: false,
             namespace: None,
             returns: text.contains('\r'),
         })
@@ -207,7 +216,9 @@ impl<'a> Document<'a> {
             r#" xmlns="syncml:metinf""# => self.declare("", Cow::Borrowed(METINF_NAMESPACE)),
             _ => self.declare_all(&start)?,
         }
-        let tag = Tag::named(start.local_name().into_inner());
+        let named = Tag::named(start.local_name().into_inner());
+        // A description of a tree has elements of the same names, which are no commands.
+        let tag = named.filter(|_| !self.described || !self.is_description(&start));
         if root && tag == Some(Tag::SYNC_ML) {
             let (prefix, _local) = split(start.name());
             self.namespace = self.lookup(prefix).cloned();
@@ -225,13 +236,25 @@ impl<'a> Document<'a> {
         Ok(())
     }
 
+    fn is_description(&self, start: &BytesStart<'_>) -> bool {
+        let (prefix, _local) = split(start.name());
+        self.lookup(prefix).is_some_and(|namespace| namespace == DMDDF_NAMESPACE)
+    }
+
     fn declare_all(&mut self, start: &BytesStart<'a>) -> Result<(), ReadError> {
-        for attribute in start.attributes() {
+        for (number, attribute) in start.attributes().enumerate() {
+            if number == MOST_ATTRIBUTES {
+                return Err(ReadError::TooMany { at: self.at(), limit: MOST_ATTRIBUTES });
+            }
             let attribute =
                 attribute.map_err(|source| ReadError::Attribute { at: self.at(), source })?;
             self.count()?;
             if let Some(prefix) = declared_prefix(attribute.key.into_inner()) {
                 let namespace = self.value(&attribute)?;
+                if self.scopes.len() == MOST_DECLARATIONS {
+                    return Err(ReadError::TooMany { at: self.at(), limit: MOST_DECLARATIONS });
+                }
+                self.described |= namespace == DMDDF_NAMESPACE;
                 self.declare(prefix, Cow::Owned(namespace));
             }
         }

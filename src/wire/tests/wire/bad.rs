@@ -174,3 +174,41 @@ fn items(command: &Command) -> &[Item] {
         Command::Atomic(_) | Command::Sequence(_) | Command::Unknown(_) => &[],
     }
 }
+
+/// A message of the session's kind with something put in after the root's name, after its header, or both.
+fn with(root: &str, body: &str) -> Vec<u8> {
+    let text = String::from_utf8(vectors::octets("bad/b44-empty-body.xml")).unwrap();
+    let (before, after) = text.split_once("<SyncML").unwrap();
+    let (header, rest) = after.split_once("<SyncBody").unwrap();
+    let (_, _) = rest.split_once('>').unwrap();
+    format!("{before}<SyncML{root}{header}<SyncBody>{body}</SyncBody></SyncML>").into_bytes()
+}
+
+/// C3: what is compared with everything before it stays small, so that reading takes time in proportion to the octets.
+#[test]
+fn attributes_and_declarations_are_few() {
+    let list = |begins: &str, ends: &str, count: usize| {
+        let all = (0..count).map(|number| [begins, number.to_string().as_str(), ends].concat());
+        all.collect::<String>()
+    };
+    let attributes = |count| list(" a", "=\"\"", count);
+    let read = |octets: Vec<u8>| verdict(&Encoding::Xml.read(&octets, &Limits::default()));
+    assert_eq!(read(with(&attributes(40), "")), "taken");
+    assert_eq!(read(with(&attributes(15_000), "")), "TooMany");
+    let nested = |depth: usize| {
+        let (opened, closed) = (format!("<x{}>", list(" xmlns:p", "=\"u\"", 50)), "</x>");
+        format!("{}{}", opened.repeat(depth), closed.repeat(depth))
+    };
+    assert_eq!(read(with("", &nested(4))), "taken");
+    assert_eq!(read(with("", &nested(10))), "TooMany");
+}
+
+/// A description of a tree has elements of the names of commands.
+#[test]
+fn a_command_of_another_vocabulary_is_no_command() {
+    let body = r#"<Delete xmlns="syncml:dmddf1.2"/><d:Exec xmlns:d="syncml:dmddf1.2"/><Delete/>"#;
+    let message = Encoding::Xml.read(&with("", body), &Limits::default()).unwrap();
+    let [first, second, third] = message.commands.as_slice() else { panic!("three commands") };
+    assert!(matches!((first, second), (Command::Unknown(_), Command::Unknown(_))));
+    assert!(matches!(third, Command::Delete(_)));
+}

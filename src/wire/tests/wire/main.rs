@@ -9,11 +9,12 @@
 //! | `credentials` | published and computed digests |
 //! | `notifications` | package #0 and its push message |
 //! | `bootstrap` | provisioning documents and bootstrap messages, and who sent them |
-//! | `bootstrap` | provisioning documents and bootstrap messages, and who sent them |
 //! | `pap` | documents to and from a push proxy gateway |
 //! | `trees` | management trees as values |
 //! | `any_message` | generated messages |
 //! | `round_trips` | model to octets to model; octets that are nothing |
+//! | `hostile` | what holds for any octets; the fuzz targets call it |
+//! | `corpus` | what fuzzing found |
 //! | `oracle` | libwbxml, which is not ours |
 
 // `cfg(test)` tells clippy that these are tests throughout, helpers too.
@@ -24,7 +25,11 @@ mod bad;
 #[cfg(test)]
 mod bootstrap;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod credentials;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
