@@ -13,6 +13,9 @@ pub mod life_of_a_session {}
 #[doc = include_str!("../running-it.md")]
 pub mod running_it {}
 
+#[doc = include_str!("../metrics.md")]
+pub mod metrics {}
+
 #[doc = include_str!("../campaign-document.md")]
 pub mod campaign_document {}
 

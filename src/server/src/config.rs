@@ -359,6 +359,8 @@ pub struct Telemetry {
     /// A filter as of the `tracing` libraries: `info`, or `info,server=debug`.
     pub log: String,
     pub format: LogFormat,
+    /// Where `/metrics` and `/health` stand by themselves, for other machines; absent: only at the operators' door.
+    pub listen: Option<SocketAddr>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]

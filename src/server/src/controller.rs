@@ -54,7 +54,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     }
 }
 
-pub(crate) async fn judge(engine: &Engine, live: &LiveCampaign) -> Result<(), JudgeError> {
+pub(crate) async fn judge(engine: &Engine, live: &Arc<LiveCampaign>) -> Result<(), JudgeError> {
     if matches!(live.state, CampaignState::Ending { .. }) {
         sweep(engine, live).await?;
     }
@@ -65,6 +65,7 @@ pub(crate) async fn judge(engine: &Engine, live: &LiveCampaign) -> Result<(), Ju
     let enrolment_complete =
         enrolment.is_some_and(|(row, _)| row.complete(live.campaign.devices().file.is_some()));
     let progress = progress(engine, live.seq).await?;
+    engine.metrics.campaigns.saw(live, &progress);
     let now = engine.store.now().await?;
     let facts = Facts {
         state: live.state.clone(),

@@ -49,8 +49,10 @@ async fn look(engine: &Engine, shard: Shard) -> Result<(), StoreError> {
         let now = engine.store.now().await?;
         let live = engine.live.snapshot();
         let mut changes = Vec::with_capacity(ids.len());
+        let mut lost = Vec::with_capacity(ids.len());
         for (id, row) in ids.into_iter().zip(rows) {
             let Some(row) = row else {
+                lost.push(None);
                 changes.push(
                     Change::new()
                         .if_absent(id.key(Table::Device))
@@ -63,14 +65,22 @@ async fn look(engine: &Engine, shard: Shard) -> Result<(), StoreError> {
             let mut turn = Turn::new(id, device, row.revision, now);
             turn.claimed(turn::deadlines());
             turn.stop(&live);
+            let was_in_session = turn.in_session();
             turn.pass_deadlines(&live);
             if !turn.moved() && turn.overdue() {
                 // Its campaign is not to be had at the moment. Put back now it would be claimed again at once, for ever.
                 continue;
             }
+            let over = was_in_session && !turn.in_session();
+            lost.push(turn.device.encoding.filter(|_| over));
             changes.push(turn.into_change());
         }
         let verdicts = engine.store.commit(shard, changes).await?;
+        for (encoding, verdict) in lost.iter().zip(&verdicts) {
+            if let (Some(encoding), Verdict::Done) = (encoding, verdict) {
+                engine.metrics.session_lost(*encoding);
+            }
+        }
         if verdicts.contains(&Verdict::Conflict) {
             tracing::debug!(
                 "a device moved as its deadline passed; it is looked at again after its lease"

@@ -12,6 +12,7 @@ use crate::{
     config::Route,
     engine::Engine,
     enroll,
+    metrics::labels::{HeldBy, Milestone, NotSent},
     notify::udp::{self, UdpRoute},
     rows::{Detail, DeviceId, PULL, PULL_UNTIL},
     store::{Claimed, Shard, Table, Verdict, change::MOST_CHANGES},
@@ -153,6 +154,7 @@ async fn round(
                 if engine.load.full() {
                     // Whoever is woken now would only wait at the door.
                     *first = shard.number().into();
+                    engine.metrics.held.at(HeldBy::Load).increment(1);
                     return Ok(Round::Limited);
                 }
                 let now = engine.store.now().await?;
@@ -194,6 +196,9 @@ async fn round(
             }
         }
     }
+    if found == Round::Limited {
+        engine.metrics.held.at(HeldBy::Limit).increment(1);
+    }
     Ok(found)
 }
 
@@ -214,6 +219,7 @@ async fn notify(
 ) -> Result<(), BatchError> {
     let queue = turn::waiting(live.campaign.lane(), live.seq, route);
     // Only queues of configured routes are claimed.
+    let counted = engine.metrics.route(route);
     let Some(route) = engine.routes.get(route) else { return Ok(()) };
     let mut ids: Vec<(DeviceId, bool)> = claimed
         .iter()
@@ -250,7 +256,14 @@ async fn notify(
             );
             let may = may && due && !sent && in_time(&mut turn, live);
             if may {
-                sent = send(engine, &mut turn, live, route).await;
+                count_due(engine, &turn, live.seq);
+                let left = send(engine, &mut turn, live, route).await;
+                if let Some(counted) = counted {
+                    counted.count(left);
+                }
+                // What the network did not take is an attempt all the same: its deadline brings the next one, with a
+                // pause in between.
+                sent = matches!(left, Ok(()) | Err(NotSent::Network));
             }
             if sent {
                 let sid = turn.device.next_sid;
@@ -341,22 +354,30 @@ async fn switch(
     }
 }
 
-/// Sends the notification of one job; ends the job when no notification can ever reach the device.
-async fn send(engine: &Engine, turn: &mut Turn, live: &LiveCampaign, route: &UdpRoute) -> bool {
-    let sent = match prepare(engine, turn, live, route) {
-        Ok((to, push)) => route.send(to, &push).await,
-        Err(unfit) => {
-            let detail =
-                Detail { uri: None, status: None, phase: None, why: Some(unfit.to_string()) };
-            turn.end(live.seq, Outcome::Unreachable, Some(detail));
-            return false;
-        }
-    };
-    if let Err(error) = sent {
-        // Counted as an attempt all the same: its deadline brings the next one, with a pause in between.
-        tracing::debug!(error = &error as &dyn std::error::Error, "a notification did not leave");
+/// Counts a job that is taken for its first notification.
+fn count_due(engine: &Engine, turn: &Turn, seq: u64) {
+    if turn.device.job(seq).is_some_and(|active| active.job.so_far().attempts == 0) {
+        engine.metrics.milestones.at(Milestone::Due).increment(1);
     }
-    true
+}
+
+/// Sends the notification of one job; ends the job when no notification can ever reach the device.
+async fn send(
+    engine: &Engine,
+    turn: &mut Turn,
+    live: &LiveCampaign,
+    route: &UdpRoute,
+) -> Result<(), NotSent> {
+    let (to, push) = prepare(engine, turn, live, route).map_err(|unfit| {
+        let why = Some(unfit.to_string());
+        let detail = Detail { uri: None, status: None, phase: None, why };
+        turn.end(live.seq, Outcome::Unreachable, Some(detail));
+        unfit.reason()
+    })?;
+    route.send(to, &push).await.map_err(|error| {
+        tracing::debug!(error = &error as &dyn std::error::Error, "a notification did not leave");
+        NotSent::Network
+    })
 }
 
 /// Why no notification can be made for a device.
@@ -370,6 +391,16 @@ enum Unfit {
     Account(#[source] account::AccountError),
     #[error("the notification cannot be written")]
     Write(#[source] NotificationError),
+}
+
+impl Unfit {
+    fn reason(&self) -> NotSent {
+        match self {
+            Self::Address(_) | Self::NoAddress => NotSent::Address,
+            Self::Account(_) => NotSent::Credentials,
+            Self::Write(_) => NotSent::Unwritable,
+        }
+    }
 }
 
 fn prepare(

@@ -9,15 +9,16 @@ use crate::{
     campaigns::live::Snapshot,
     config::Authority,
     engine::Engine,
+    metrics::labels::{Direction, Fault, Milestone, Refused},
     parts,
     rows::{AnswerRow, Device, DeviceId, SessionRow, Stored, ValuesRow},
     security::nonce,
     store::{Row, Shard, Table, Verdict},
     turn::Turn,
 };
-use campaign::time::Instant;
+use campaign::{job::Job, time::Instant};
 use session::{Account, Context, News, Opening, Place, Step};
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 use subtle::ConstantTimeEq;
 use wire::{
     MediaType,
@@ -130,7 +131,7 @@ fn stranger(
     let next_nonce = nonce::fresh();
     let context = proof.context(engine, request, &next_nonce, None, &Nothing);
     match session::open(request.message, &context) {
-        Opening::Refused { reply } => refused(engine, request, &reply),
+        Opening::Refused { reply } => refused(engine, request, &reply, Refused::UnknownDevice),
         // Nobody knows the secret; if somebody guessed it, there is nothing here for them.
         Opening::Opened(_) => Ok(Answer::Stale),
     }
@@ -141,7 +142,13 @@ fn first(challenges: &[Nonce; 4]) -> &Nonce {
     first
 }
 
-fn refused(engine: &Engine, request: &Request<'_>, reply: &Message) -> Result<Answer, DoorError> {
+fn refused(
+    engine: &Engine,
+    request: &Request<'_>,
+    reply: &Message,
+    why: Refused,
+) -> Result<Answer, DoorError> {
+    engine.metrics.messages_refused.at(why).increment(1);
     engine.load.refused.fetch_add(1, Ordering::Relaxed);
     engine.load.messages.fetch_add(1, Ordering::Relaxed);
     Ok(Answer::Refused {
@@ -149,6 +156,10 @@ fn refused(engine: &Engine, request: &Request<'_>, reply: &Message) -> Result<An
         body: request.media.encoding.write(reply)?,
         tried: request.message.header.cred.is_some(),
     })
+}
+
+fn why_refused(message: &Message) -> Refused {
+    if message.header.cred.is_some() { Refused::Credentials } else { Refused::Challenged }
 }
 
 /// The work of a device that nobody registered.
@@ -339,7 +350,9 @@ impl Attempt<'_> {
             Some(row) if goes_on => (row.session.clone().receive(message, &context), row),
             _ => match session::open(message, &context) {
                 Opening::Refused { reply } => {
-                    return refused(engine, request, &reply).map(Decision::Answer);
+                    engine.metrics.milestones.at(Milestone::Connected).increment(1);
+                    return refused(engine, request, &reply, why_refused(message))
+                        .map(Decision::Answer);
                 }
                 Opening::Opened(step) => {
                     let row = SessionRow::new(step.session.clone(), token, self.now);
@@ -348,7 +361,8 @@ impl Attempt<'_> {
             },
         };
         if step.news.contains(&News::Refused) {
-            return refused(engine, request, &step.reply).map(Decision::Answer);
+            return refused(engine, request, &step.reply, why_refused(message))
+                .map(Decision::Answer);
         }
         turn.guard_session(stored.revision);
         if goes_on && message.header.cred.is_some() {
@@ -395,6 +409,7 @@ impl Attempt<'_> {
             history: read(self.history.as_ref())?,
             values: read::<ValuesRow>(self.values.as_ref())?,
         };
+        let waited = waited(&turn, &step, live);
         settlement.settle(&mut turn, &mut row, &step);
         let proved = step.news.contains(&News::Authenticated);
         let answer = AnswerRow { content_type, body };
@@ -413,7 +428,34 @@ impl Attempt<'_> {
             return Ok(None);
         }
         self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
+        self.count(&row, &step.news, waited, answer.body.len());
         Ok(Some(Answer::Document { content_type: answer.content_type, body: answer.body, proved }))
+    }
+
+    /// Counts a message whose effect is stored.
+    fn count(&self, row: &SessionRow, news: &[News], waited: Option<Duration>, octets_out: usize) {
+        let (metrics, encoding) = (&self.engine.metrics, self.request.media.encoding);
+        metrics.messages.at(encoding).increment(1);
+        metrics.message_octets.at(Direction::In).increment(self.request.body_octets as u64);
+        metrics.message_octets.at(Direction::Out).increment(octets_out as u64);
+        if row.messages == 1 {
+            metrics.session_opened(encoding, row.started);
+        }
+        if let Some(waited) = waited {
+            metrics.notified_to_session.record(waited.as_secs_f64());
+        }
+        for news in news {
+            match news {
+                News::Over(end) => {
+                    metrics.session_ended(*end, encoding, (row.started, self.now));
+                }
+                News::Event(_) => metrics.faults.at(Fault::Event).increment(1),
+                News::ServerRefused => {
+                    metrics.faults.at(Fault::ServerCredentialsRefused).increment(1);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// The stored answer, octet for octet.
@@ -423,9 +465,20 @@ impl Attempt<'_> {
         let Some(row) = rows.into_iter().next().flatten() else { return Ok(Answer::Stale) };
         let answer = AnswerRow::from_octets(&row.bytes)?;
         self.engine.load.repeats.fetch_add(1, Ordering::Relaxed);
+        self.engine.metrics.messages_repeated.increment(1);
         self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
         Ok(Answer::Document { content_type: answer.content_type, body: answer.body, proved: false })
     }
+}
+
+/// How long the notification of a job was out when this message began to work on the job.
+fn waited(turn: &Turn, step: &Step, live: &Snapshot) -> Option<Duration> {
+    step.news.iter().find_map(|news| {
+        let News::Started(started) = news else { return None };
+        let Job::Notified { deadline, .. } = turn.device.job(started.seq)?.job else { return None };
+        let within = live.get(started.seq)?.terms.answer_within;
+        Some(within.saturating_sub(deadline.since(turn.now())))
+    })
 }
 
 fn read<R: Stored>(row: Option<&Row>) -> Result<Option<R>, crate::rows::RowError> {

@@ -1,8 +1,8 @@
 //! The engine: the parts that every role shares, built once from the configuration.
 
 use crate::{
-    campaigns::live::Live, config::Config, gate::Gate, load::Load, notify::Routes,
-    readiness::Readiness, security::vault::Vault, sinks::Backlog, store::Store,
+    campaigns::live::Live, config::Config, gate::Gate, load::Load, metrics::Metrics,
+    notify::Routes, readiness::Readiness, security::vault::Vault, sinks::Backlog, store::Store,
     update::UpdateError,
 };
 use std::sync::Arc;
@@ -19,6 +19,7 @@ pub struct Engine {
     pub(crate) routes: Routes,
     pub(crate) load: Load,
     pub(crate) gate: Gate,
+    pub(crate) metrics: Arc<Metrics>,
     /// What each part that can be away says of itself.
     pub(crate) readiness: Readiness,
     /// Whether too many events wait to be sent.

@@ -13,6 +13,7 @@ use crate::{
         rows::{EnrolmentRow, Scan},
     },
     engine::Engine,
+    metrics::labels::Enrolment,
     registry,
     rows::{Detail, Device, DeviceId, PULL, PULL_UNTIL, RowError, Stored, ValuesRow},
     store::{
@@ -43,6 +44,19 @@ pub(crate) struct Tally {
     pub(crate) unknown: u64,
     /// They have too many jobs at the moment; to be offered again.
     pub(crate) later: u64,
+}
+
+impl Tally {
+    fn count(self, engine: &Engine) {
+        for (result, devices) in [
+            (Enrolment::Enrolled, self.enrolled),
+            (Enrolment::Already, self.already),
+            (Enrolment::Unknown, self.unknown),
+            (Enrolment::Later, self.later),
+        ] {
+            engine.metrics.enrolments.at(result).increment(devices);
+        }
+    }
 }
 
 /// Why devices could not be enrolled.
@@ -178,7 +192,9 @@ async fn enrol_rows(
     }
     let batches =
         wanted.chunks(MOST_CHANGES).map(|batch| enrol_batch(engine, live, shard, batch.to_vec()));
-    try_join_all(batches).await?;
+    for tally in try_join_all(batches).await? {
+        tally.count(engine);
+    }
     Ok(())
 }
 
@@ -222,6 +238,7 @@ pub(crate) async fn enrol_names(
         sum.unknown += tally.unknown;
         sum.later += tally.later;
     }
+    sum.count(engine);
     engine.dispatch.notify_one();
     Ok(sum)
 }
@@ -287,7 +304,7 @@ async fn enrol_batch(
 /// Every campaign of today runs once over a device.
 const RUN: u16 = 0;
 
-fn route<'a>(engine: &'a Engine, live: &LiveCampaign, now: Instant) -> &'a str {
+pub(crate) fn route<'a>(engine: &'a Engine, live: &LiveCampaign, now: Instant) -> &'a str {
     if live.terms.pull {
         PULL
     } else if live.terms.pull_until.is_some_and(|until| now < until) {

@@ -11,6 +11,7 @@ pub mod config;
 pub mod engine;
 pub mod events;
 pub mod http;
+pub mod metrics;
 pub mod readiness;
 pub mod registry;
 pub mod rows;

@@ -15,6 +15,7 @@ use crate::{
         serve::{Bounds, serve},
     },
     load::Load,
+    metrics::{self, Metrics, labels::Door, store::Watched},
     notify::Routes,
     readiness::Readiness,
     retention,
@@ -37,6 +38,8 @@ pub struct Running {
     pub devices: SocketAddr,
     /// Where operators connect.
     pub admin: SocketAddr,
+    /// Where metrics and health stand by themselves, if they do.
+    pub telemetry: Option<SocketAddr>,
     tasks: JoinSet<()>,
 }
 
@@ -49,11 +52,18 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     let failing = opened.failing();
     let devices = listen(config.http.devices.listen, "http.devices.listen").await?;
     let admin = listen(config.http.admin.listen, "http.admin.listen").await?;
+    let telemetry = match config.telemetry.listen {
+        Some(at) => Some(listen(at, "telemetry.listen").await?),
+        None => None,
+    };
+    let telemetry_at = telemetry.as_ref().map(TcpListener::local_addr).transpose()?;
     let (devices_at, admin_at) = (devices.local_addr()?, admin.local_addr()?);
     told(&mut config, devices_at);
     let routes = Routes::open(&config.routes).await.context("a route could not be opened")?;
+    let metrics = Arc::new(Metrics::new(&config).context("the list of metrics")?);
     let engine = Arc::new(Engine {
-        store: opened.store,
+        store: Arc::new(Watched::new(opened.store, Arc::clone(&metrics))),
+        metrics,
         vault,
         live: Live::default(),
         routes,
@@ -86,29 +96,36 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     tasks.spawn(trim::run(Arc::clone(&engine)));
     tasks.spawn(retention::run(Arc::clone(&engine)));
     broker::start(&engine, &mut tasks);
+    tasks.spawn(metrics::sample::run(Arc::clone(&engine)));
     let door = &engine.config.http.devices;
     let bounds = Bounds {
         connections: door.max_connections,
         header_wait: door.header_wait,
         take_wait: door.body_wait,
         grace: door.grace,
+        metrics: engine.metrics.doors.at(Door::Devices).clone(),
     };
     tasks.spawn(serve(devices, http::dm::router(Arc::clone(&engine)), bounds, engine.stop.clone()));
     let door = &engine.config.http.admin;
-    let bounds = Bounds {
+    let bounds = |which| Bounds {
         connections: door.max_connections,
         header_wait: door.header_wait,
         take_wait: door.timeout,
         grace: door.grace,
+        metrics: engine.metrics.doors.at(which).clone(),
     };
     tasks.spawn(serve(
         admin,
         http::admin::router(Arc::clone(&engine)),
-        bounds,
+        bounds(Door::Admin),
         engine.stop.clone(),
     ));
-    tracing::info!(devices = %devices_at, admin = %admin_at, "ready");
-    Ok(Running { engine, devices: devices_at, admin: admin_at, tasks })
+    if let Some(telemetry) = telemetry {
+        let router = http::admin::telemetry(Arc::clone(&engine));
+        tasks.spawn(serve(telemetry, router, bounds(Door::Telemetry), engine.stop.clone()));
+    }
+    tracing::info!(devices = %devices_at, admin = %admin_at, telemetry = ?telemetry_at, "ready");
+    Ok(Running { engine, devices: devices_at, admin: admin_at, telemetry: telemetry_at, tasks })
 }
 
 impl Running {

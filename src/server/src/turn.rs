@@ -145,6 +145,11 @@ impl Turn {
         }
     }
 
+    /// Whether a session works on one of the device's jobs.
+    pub(crate) fn in_session(&self) -> bool {
+        self.device.jobs.iter().any(|active| matches!(active.job, Job::InSession { .. }))
+    }
+
     /// Whether the device's row is other than it was.
     pub(crate) fn moved(&self) -> bool {
         self.device != self.before

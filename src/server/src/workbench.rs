@@ -6,6 +6,7 @@ use crate::{
     engine::Engine,
     gate::Gate,
     load::Load,
+    metrics::{Metrics, store::Watched},
     notify::Routes,
     readiness::Readiness,
     registry::{self, Import, line::Format},
@@ -39,8 +40,11 @@ impl Workbench {
     pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = Config::default();
+        let metrics = Arc::new(Metrics::new(&config).unwrap());
+        let store = Arc::new(Embedded::open(&EmbeddedConfig::new(directory.path())).unwrap());
         let engine = Engine {
-            store: Arc::new(Embedded::open(&EmbeddedConfig::new(directory.path())).unwrap()),
+            store: Arc::new(Watched::new(store, Arc::clone(&metrics))),
+            metrics,
             vault: Vault::ephemeral(),
             live: campaigns::live::Live::default(),
             routes: Routes::open(&config.routes).await.unwrap(),

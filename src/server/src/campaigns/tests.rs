@@ -72,7 +72,7 @@ async fn an_aborted_campaign_is_swept_and_ends() {
     turn.end(live.seq, Outcome::Applied, None);
     bench.commit(&id("IMEI:2"), turn.into_change()).await;
     live::touch(bench.store()).await.unwrap();
-    controller::judge(&bench, live_now(&bench).await.as_ref()).await.unwrap();
+    controller::judge(&bench, &live_now(&bench).await).await.unwrap();
     assert_eq!(view(&bench, "operator", "a").await.unwrap().state, "ended");
     assert_eq!(bench.live.snapshot().all().count(), 0);
     let late = submit::find(&bench, &rows::CampaignId::new("operator", "a")).await.unwrap_err();
@@ -123,7 +123,7 @@ async fn a_repeated_part_of_an_ended_campaign_is_no_mistake() {
     part(0).await.unwrap();
     control(&bench, "operator", "a", Control::Abort, Asked::default()).await.unwrap();
     assert_eq!(part(0).await.unwrap().already, 1);
-    controller::judge(&bench, &*live_now(&bench).await).await.unwrap();
+    controller::judge(&bench, &live_now(&bench).await).await.unwrap();
     drop(live);
     assert_eq!(part(0).await.unwrap().already, 1);
     assert!(matches!(part(1).await, Err(Error::Closed(_))));

@@ -289,6 +289,16 @@ impl Config {
                 "give each door its own port",
             );
         }
+        if let Some(telemetry) = self.telemetry.listen
+            && telemetry.port() != 0
+            && [devices.listen, admin.listen].contains(&telemetry)
+        {
+            findings.add(
+                "telemetry.listen",
+                "is where devices or operators connect, too",
+                "give it a port of its own, or leave it out: the operators' port has the same metrics",
+            );
+        }
         if !is_url(&devices.public_url) {
             findings.add(
                 "http.devices.public_url",

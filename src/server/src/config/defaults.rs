@@ -104,7 +104,7 @@ impl Default for Retention {
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { log: "info".into(), format: LogFormat::Text }
+        Self { log: "info".into(), format: LogFormat::Text, listen: None }
     }
 }
 

@@ -4,10 +4,12 @@
 mod tests;
 
 use crate::{
+    clock,
     config::Authority,
     door::{self, Answer, Request},
     engine::Engine,
     http::brake::Brake,
+    metrics::labels::Rejection,
 };
 use axum::{
     Router,
@@ -71,7 +73,7 @@ async fn tokened(
 ) -> Response<Body> {
     let mut octets = [0; 16];
     if hex::decode_to_slice(&token, &mut octets).is_err() {
-        return refuse(StatusCode::NOT_FOUND, "no such path");
+        return door.reject(Rejection::Path, StatusCode::NOT_FOUND, "no such path");
     }
     door.serve(peer, &authority, Some(octets), &headers, body).await
 }
@@ -86,23 +88,26 @@ impl Door {
         body: Body,
     ) -> Response<Body> {
         let Some(authority) = self.engine.config.authority(authority) else {
-            return refuse(StatusCode::NOT_FOUND, "no such path");
+            return self.reject(Rejection::Path, StatusCode::NOT_FOUND, "no such path");
         };
         if !authority.admits(peer.ip()) {
-            return refuse(StatusCode::FORBIDDEN, "this network may not speak without protection");
+            let why = "this network may not speak without protection";
+            return self.reject(Rejection::Network, StatusCode::FORBIDDEN, why);
         }
         let content_type = headers
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();
         let Some(media) = MediaType::parse(content_type) else {
-            return refuse(
+            return self.reject(
+                Rejection::MediaType,
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "send application/vnd.syncml.dm+wbxml or +xml",
             );
         };
         if headers.get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity") {
-            return refuse(
+            return self.reject(
+                Rejection::MediaType,
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "send the message without Content-Encoding",
             );
@@ -114,10 +119,12 @@ impl Door {
         // Held, not refused: one field client repeats at once after a 503, another gives the session up (D13).
         let hold = self.engine.config.http.devices.hold;
         let Ok(Ok(place)) = tokio::time::timeout(hold, self.places.acquire()).await else {
-            return busy();
+            return self.busy(Rejection::Busy);
         };
         let in_flight = self.engine.load.enter();
+        let since = clock::stopwatch();
         let (answer, pause) = self.answer(peer, authority, media, token, &body).await;
+        self.engine.metrics.message_seconds.record(since.elapsed().as_secs_f64());
         drop((in_flight, place));
         // Who guesses waits on a connection of its own, not in a place that others need.
         if !pause.is_zero() {
@@ -130,8 +137,10 @@ impl Door {
     async fn body(&self, body: Body) -> Result<Bytes, Response<Body>> {
         let devices = &self.engine.config.http.devices;
         let too_large = || {
-            refuse(StatusCode::PAYLOAD_TOO_LARGE, "the message is larger than this server takes")
+            let why = "the message is larger than this server takes";
+            self.reject(Rejection::TooLarge, StatusCode::PAYLOAD_TOO_LARGE, why)
         };
+        let incomplete = |status, why| self.reject(Rejection::Incomplete, status, why);
         // What says so itself is not even begun.
         if body.size_hint().lower() > devices.max_body as u64 {
             return Err(too_large());
@@ -142,8 +151,8 @@ impl Door {
         match collected {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-            Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the body did not come whole")),
-            Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+            Ok(Err(_)) => Err(incomplete(StatusCode::BAD_REQUEST, "the body did not come whole")),
+            Err(_) => Err(incomplete(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
         }
     }
 
@@ -160,7 +169,7 @@ impl Door {
             Ok(message) => message,
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a body is no message");
-                return at_once(refuse(StatusCode::BAD_REQUEST, &error.to_string()));
+                return self.bad_request(Rejection::NoMessage, &error.to_string());
             }
         };
         let source = &message.header.source.loc_uri;
@@ -169,7 +178,7 @@ impl Door {
             || source.contains('\0')
         {
             let why = "Source/LocURI of the header names no device";
-            return at_once(refuse(StatusCode::BAD_REQUEST, why));
+            return self.bad_request(Rejection::NoMessage, why);
         }
         let request = Request {
             authority,
@@ -192,25 +201,46 @@ impl Door {
                     if tried { self.failed(authority, source).await } else { Duration::ZERO };
                 (document(&content_type, body), pause)
             }
-            Ok(Answer::Stale) => at_once(refuse(
-                StatusCode::BAD_REQUEST,
+            Ok(Answer::Stale) => self.bad_request(
+                Rejection::Stale,
                 "this message was answered before, or is not of this session",
-            )),
+            ),
             Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "a message could not be answered"
                 );
-                at_once(busy())
+                at_once(self.busy(Rejection::Failed))
             }
         }
     }
 
     async fn failed(&self, authority: &Authority, source: &str) -> Duration {
-        match self.engine.store().now().await {
+        let pause = match self.engine.store().now().await {
             Ok(now) => self.brake().failed(device_hash(authority, source), now),
             Err(_) => Brake::PAUSE,
+        };
+        if !pause.is_zero() {
+            self.engine.metrics.slowed.increment(1);
         }
+        pause
+    }
+
+    /// A refusal before or instead of a message, counted.
+    fn reject(&self, reason: Rejection, status: StatusCode, why: &str) -> Response<Body> {
+        self.engine.metrics.rejected.at(reason).increment(1);
+        refuse(status, why)
+    }
+
+    fn bad_request(&self, reason: Rejection, why: &str) -> (Response<Body>, Duration) {
+        at_once(self.reject(reason, StatusCode::BAD_REQUEST, why))
+    }
+
+    fn busy(&self, reason: Rejection) -> Response<Body> {
+        let mut response =
+            self.reject(reason, StatusCode::SERVICE_UNAVAILABLE, "busy; try again later");
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+        response
     }
 
     fn brake(&self) -> std::sync::MutexGuard<'_, Brake> {
@@ -246,11 +276,5 @@ fn refuse(status: StatusCode, why: &str) -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     // What is left of a refused body is not read.
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
-}
-
-fn busy() -> Response<Body> {
-    let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, "busy; try again later");
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
     response
 }

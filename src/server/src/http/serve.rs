@@ -1,6 +1,7 @@
 //! Serving HTTP with an end to everything: connections, headers, idle time, shutdown.
 
 use super::patience::Patient;
+use crate::metrics::DoorHandles;
 use axum::{Router, extract::ConnectInfo};
 use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
@@ -23,6 +24,7 @@ pub(crate) struct Bounds {
     pub(crate) take_wait: Duration,
     /// How long open connections may take to finish at shutdown.
     pub(crate) grace: Duration,
+    pub(crate) metrics: DoorHandles,
 }
 
 /// Serves `router` on `listener` until `stop`, then lets open requests finish within the grace period.
@@ -33,6 +35,7 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     let permits = Arc::new(Semaphore::new(bounds.connections));
+    bounds.metrics.allowed(bounds.connections);
     let graceful = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
@@ -67,8 +70,9 @@ pub(crate) async fn serve(
         let connection = graceful.watch(
             http.serve_connection(TokioIo::new(Patient::new(stream, bounds.take_wait)), service),
         );
+        let open = bounds.metrics.accepted();
         tokio::spawn(async move {
-            let _permit = permit;
+            let _held = (permit, open);
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
             }

@@ -131,3 +131,12 @@ fn a_url_is_what_devices_can_call() {
         assert!(!is_url(wrong), "{wrong}");
     }
 }
+
+#[test]
+fn metrics_on_a_port_of_their_own_are_not_on_that_of_another() {
+    let at = |port| format!("[telemetry]\nlisten = \"127.0.0.1:{port}\"\n");
+    for taken in [8080, 8081] {
+        assert_eq!(findings(&at(taken)), ["telemetry.listen"], "{taken}");
+    }
+    assert_eq!(findings(&at(9464)), Vec::<String>::new());
+}

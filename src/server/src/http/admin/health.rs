@@ -1,9 +1,14 @@
-//! Whether the process lives, and whether it can work.
+//! Whether the process lives, whether it can work, and its metrics.
 
 use super::problem::Refusal;
 use crate::{engine::Engine, readiness::Part};
 use api::{Problem, ProblemType};
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
 use serde_json::{Map, Value, json};
 use std::{sync::Arc, time::Duration};
 
@@ -38,8 +43,18 @@ pub(super) async fn ready(State(engine): State<Arc<Engine>>) -> Result<Json<Valu
     Err(Refusal::new(ProblemType::NotReady, detail).with_problems(problems))
 }
 
+/// Everything that Prometheus is told.
+pub(super) async fn metrics(State(engine): State<Arc<Engine>>) -> Result<Response, Refusal> {
+    let parts = parts(&engine).await;
+    let text = engine
+        .metrics
+        .render(&engine.load, &engine.live.snapshot(), &parts)
+        .map_err(|error| Refusal::internal(&error))?;
+    Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())
+}
+
 /// What each part says of itself, and what is seen by asking.
-pub(crate) async fn parts(engine: &Engine) -> Vec<(Part, Option<String>)> {
+async fn parts(engine: &Engine) -> Vec<(Part, Option<String>)> {
     let (store, campaigns) = match tokio::time::timeout(STORE_ANSWERS, engine.store().now()).await {
         Ok(Ok(now)) if engine.live.fresh(now) => (None, None),
         Ok(Ok(_)) => (None, Some("the campaigns have not been looked at for too long")),

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`campaigns`] | submit, enrol, look, control |
 //! | [`devices`] | import, list, show |
-//! | [`health`] | whether the process lives, and whether it can work |
+//! | [`health`] | whether the process lives, whether it can work, and its metrics |
 //! | [`extract`] | paths, queries and bodies, judged before anything is done |
 //! | [`problem`] | every refusal as a problem document |
 //!
@@ -19,7 +19,7 @@ pub(crate) mod problem;
 #[cfg(test)]
 mod tests;
 
-use crate::engine::Engine;
+use crate::{clock, engine::Engine, metrics::labels::AdminResult};
 use api::ProblemType;
 use axum::{
     Router,
@@ -44,14 +44,29 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/import", post(devices::import))
         .route("/v1/devices/{authority}/{name}", get(devices::show))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
+        .merge(watched())
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(api::MOST_IMPORT_OCTETS))
         .layer(middleware::from_fn_with_state(Arc::clone(&engine), bounded))
         .layer(middleware::from_fn(guarded))
         .with_state(engine)
+}
+
+/// The routes of the listener that stands open to whoever watches: nothing is changed here, and nothing told of a device.
+pub(crate) fn telemetry(engine: Arc<Engine>) -> Router {
+    watched()
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&engine), bounded))
+        .with_state(engine)
+}
+
+fn watched() -> Router<Arc<Engine>> {
+    Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/metrics", get(health::metrics))
 }
 
 async fn no_such_path(uri: Uri) -> Refusal {
@@ -65,7 +80,8 @@ async fn wrong_method(method: Method, uri: Uri) -> Refusal {
 /// Ends a request that takes too long, whatever it waits for: its own body or the store.
 async fn bounded(State(engine): State<Arc<Engine>>, request: Request, next: Next) -> Response {
     let limit = engine.config().http.admin.timeout;
-    match tokio::time::timeout(limit, next.run(request)).await {
+    let since = clock::stopwatch();
+    let response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_elapsed) => {
             let detail = format!(
@@ -73,7 +89,11 @@ async fn bounded(State(engine): State<Arc<Engine>>, request: Request, next: Next
             );
             Refusal::new(ProblemType::TimedOut, detail).into_response()
         }
-    }
+    };
+    let result = AdminResult(response.extensions().get::<Option<ProblemType>>().copied().flatten());
+    engine.metrics.admin_requests.at(result).increment(1);
+    engine.metrics.admin_seconds.record(since.elapsed().as_secs_f64());
+    response
 }
 
 /// Turns away what a web page made a browser send.

@@ -32,7 +32,7 @@ impl Refusal {
     }
 
     /// Our own fault: the log gets the causes, the caller a sentence.
-    fn internal(error: &(dyn Error + 'static)) -> Self {
+    pub(super) fn internal(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error, "a request failed");
         Self::new(ProblemType::Internal, "the log of the server tells more")
     }
@@ -71,6 +71,8 @@ impl IntoResponse for Refusal {
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response =
             (status, serde_json::to_vec(&self.0).unwrap_or_default()).into_response();
+        // For whoever counts answers on their way out.
+        response.extensions_mut().insert(ProblemType::from_uri(&self.0.kind));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if status == StatusCode::SERVICE_UNAVAILABLE {

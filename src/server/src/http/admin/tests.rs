@@ -33,9 +33,13 @@ impl Answer {
 
 impl Server {
     async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    async fn start_with(more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let text = format!(
-            "[store]\nkind = \"embedded\"\npath = \"{}\"\n[http.devices]\nlisten = \"127.0.0.1:0\"\n[http.admin]\nlisten = \"127.0.0.1:0\"\n",
+            "[store]\nkind = \"embedded\"\npath = \"{}\"\n[http.devices]\nlisten = \"127.0.0.1:0\"\n[http.admin]\nlisten = \"127.0.0.1:0\"\n{more}",
             directory.path().join("data").display()
         );
         let running = start(Config::read("", &text, &[]).unwrap()).await.unwrap();
@@ -293,5 +297,23 @@ async fn a_server_that_is_not_ready_names_what_is_missing() {
     assert_eq!(server.get("/health/live").await.status, 200, "it must not be killed for that");
     readiness.ready(Part::Broker);
     assert_eq!(server.get("/health/ready").await.status, 200);
+    server.running.stop().await;
+}
+
+/// C5: Prometheus on another machine sees the metrics, and nothing else; it comes under whatever name it likes.
+#[tokio::test]
+async fn metrics_and_health_stand_on_a_port_of_their_own() {
+    let server = Server::start_with("[telemetry]\nlisten = \"127.0.0.1:0\"").await;
+    let telemetry = server.running.telemetry.unwrap();
+    let get = async |path: &str| {
+        let request = Request::get(path).header(header::HOST, "worker-1:9464");
+        send(telemetry, request.body(Full::default()).unwrap()).await
+    };
+    let metrics = get("/metrics").await;
+    assert_eq!((metrics.status, metrics.kind.as_str()), (200, prometheus::TEXT_FORMAT));
+    assert_eq!(get("/health/live").await.status, 200);
+    assert_eq!(get("/health/ready").await.status, 200);
+    assert_eq!(get("/v1/devices").await.problem(), ProblemType::NoSuchPath);
+    assert_eq!(server.get("/metrics").await.status, 200, "operators have them, too");
     server.running.stop().await;
 }
