@@ -28,7 +28,11 @@ mod control;
 #[cfg(test)]
 mod customised;
 #[cfg(test)]
+mod every_make;
+#[cfg(test)]
 mod failures;
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
