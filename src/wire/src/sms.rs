@@ -78,6 +78,11 @@ pub fn segments(push: &[u8], source: u16, reference: Reference) -> Result<Vec<Ve
     Ok(segments.collect())
 }
 
+/// The push in one piece with its ports, however long: for networks that cut it themselves (`message_payload` in SMPP).
+pub fn whole(push: &[u8], source: u16) -> Vec<u8> {
+    Segment { destination: wap_push::PORT, source, part: None, payload: push }.octets()
+}
+
 impl<'a> Segment<'a> {
     fn octets(&self) -> Vec<u8> {
         let mut header = vec![IE_PORTS, 4];

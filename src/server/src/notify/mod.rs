@@ -1,5 +1,6 @@
 //! Ways to carry a notification to a device.
 
+pub(crate) mod smpp;
 pub(crate) mod udp;
 
 use crate::config::Route;

@@ -1,0 +1,105 @@
+//! What an SMSC's answer means for us: one table from statuses to remedies.
+//!
+//! Statuses are those of SMPP 3.4 section 5.1.3; what vendors add (0x0400 to 0x04FF) and what nobody defined counts as temporary,
+//! since giving a device up because of an unknown number could cut off a fleet.
+
+use rusmpp::CommandStatus;
+
+/// What is to be done about a message that was not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Remedy {
+    /// The SMSC is full or we are too fast: the whole route slows down, and the message is sent again soon.
+    SlowDown,
+    /// Something passes by: the message is sent again later, as if nobody had answered.
+    Later,
+    /// This device can not be reached this way.
+    GiveUp,
+    /// The route is not set up as the SMSC wants it: nothing will pass until somebody changes a setting.
+    Mend,
+}
+
+impl Remedy {
+    /// The word for it in metrics and logs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::SlowDown => "slow_down",
+            Self::Later => "later",
+            Self::GiveUp => "give_up",
+            Self::Mend => "mend",
+        }
+    }
+}
+
+/// The remedy for a status other than `ESME_ROK`, and the setting that answers it, where one does.
+pub(crate) fn remedy(status: CommandStatus) -> (Remedy, &'static str) {
+    use CommandStatus as S;
+    match status {
+        S::EsmeRmsgqful | S::EsmeRthrottled => {
+            (Remedy::SlowDown, "lower `per_second` or `window` if it goes on")
+        }
+        S::EsmeRinvdstadr | S::EsmeRinvdstton | S::EsmeRinvdstnpi => {
+            (Remedy::GiveUp, "the device's `msisdn` is not one that this SMSC serves")
+        }
+        S::EsmeRxPAppn | S::EsmeRxRAppn => (Remedy::GiveUp, "the receiving side refuses it"),
+        S::EsmeRinvsrcadr | S::EsmeRinvsrcton | S::EsmeRinvsrcnpi => {
+            (Remedy::Mend, "`source`, `source_ton` and `source_npi` must be what the SMSC expects")
+        }
+        S::EsmeRbindfail | S::EsmeRinvpaswd | S::EsmeRinvsysid | S::EsmeRinvsystyp => {
+            (Remedy::Mend, "`system_id`, `password` and `system_type` must be what the SMSC knows")
+        }
+        S::EsmeRinvsertyp => (Remedy::Mend, "`service_type` must be one that the SMSC knows"),
+        S::EsmeRinvdcs => (Remedy::Mend, "`data_coding` must be one that the SMSC takes"),
+        S::EsmeRinvmsglen
+        | S::EsmeRinvtlvlen
+        | S::EsmeRinvtlvstream
+        | S::EsmeRtlvnotallwd
+        | S::EsmeRinvtlvval
+        | S::EsmeRmissingtlv
+        | S::EsmeRinvesmclass => (Remedy::Mend, "try the other `segmentation`"),
+        S::EsmeRinvexpiry | S::EsmeRinvregdlvflg => (
+            Remedy::Mend,
+            "the SMSC refuses validity periods or receipts: set `receipts` or `validity`",
+        ),
+        S::EsmeRinvprtflg
+        | S::EsmeRinvsched
+        | S::EsmeRinvrepflag
+        | S::EsmeRinvcmdlen
+        | S::EsmeRinvcmdid
+        | S::EsmeRprohibited => {
+            (Remedy::Mend, "the SMSC does not take submit_sm as this version sends it")
+        }
+        S::EsmeRinvbndsts => (Remedy::Later, "the bind is not one that may send: look at `mode`"),
+        _ => (Remedy::Later, "it is sent again later"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_full_slows_the_route_down_and_what_is_wrong_with_a_number_ends_the_attempt() {
+        for (number, wanted) in [
+            (0x14, Remedy::SlowDown),
+            (0x58, Remedy::SlowDown),
+            (0x0B, Remedy::GiveUp),
+            (0x0A, Remedy::Mend),
+            (0x0E, Remedy::Mend),
+            (0x43, Remedy::Mend),
+            (0x08, Remedy::Later),
+            (0x45, Remedy::Later),
+            (0x64, Remedy::Later),
+            (0x65, Remedy::GiveUp),
+            (0xFF, Remedy::Later),
+        ] {
+            assert_eq!(remedy(CommandStatus::from(number)).0, wanted, "{number:#x}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_nobody_knows_gives_no_device_up() {
+        for number in (0x400..0x500).chain([0x9999, u32::MAX]) {
+            assert_eq!(remedy(CommandStatus::from(number)).0, Remedy::Later, "{number:#x}");
+        }
+    }
+}
