@@ -153,6 +153,17 @@ impl Job {
         }
     }
 
+    /// The network refused the notification for the time being: an attempt is used up, and the next one comes after a pause.
+    pub fn on_refused(self, now: Instant, dice: u64, terms: &Terms) -> Self {
+        match self {
+            Self::Waiting { mut so_far, .. } => {
+                so_far.attempts = so_far.attempts.saturating_add(1);
+                so_far.again(now, dice, terms)
+            }
+            other => other,
+        }
+    }
+
     /// Looks at the deadline; before it, nothing happens. `dice` is any random number, for the jitter of the pause.
     pub fn on_deadline(self, now: Instant, dice: u64, terms: &Terms) -> Self {
         if self.deadline().is_none_or(|deadline| now < deadline) {

@@ -9,9 +9,11 @@ mod defaults;
 mod read;
 #[cfg(test)]
 mod reference;
+mod route;
 mod values;
 
 pub use read::{ConfigError, Problem};
+pub use route::{Route, Smpp};
 pub use values::{Network, Secret};
 
 use campaign::scope::{Grant, Scope};
@@ -184,26 +186,6 @@ pub enum Role {
 pub struct Vault {
     /// Absent: `vault.key` in the directory of the embedded store, made at the first start.
     pub key_file: Option<PathBuf>,
-}
-
-/// A way to reach devices.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Route {
-    /// WAP push in datagrams, straight to the address of the device.
-    Udp {
-        /// 1 to 32 of a-z, 0-9, '_', '-'.
-        name: String,
-        /// Notifications a second.
-        #[serde(default = "defaults::per_second")]
-        per_second: u32,
-        /// The local address to send from.
-        #[serde(default = "defaults::udp_bind")]
-        bind: SocketAddr,
-        /// The port of a device whose address names none.
-        #[serde(default = "defaults::wap_push_port")]
-        port: u16,
-    },
 }
 
 /// A management authority: a tenant with its own identity, its own part of the devices' trees, its own way in.
@@ -388,20 +370,6 @@ impl Config {
             (Some(file), _) => Some(file.clone()),
             (None, Store::Embedded { path, .. }) => Some(path.join("vault.key")),
             (None, Store::Redis(_)) => None,
-        }
-    }
-}
-
-impl Route {
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Udp { name, .. } => name,
-        }
-    }
-
-    pub fn per_second(&self) -> u32 {
-        match self {
-            Self::Udp { per_second, .. } => *per_second,
         }
     }
 }

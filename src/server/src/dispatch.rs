@@ -13,7 +13,7 @@ use crate::{
     engine::Engine,
     enroll,
     metrics::labels::{HeldBy, Milestone, NotSent},
-    notify::udp::{self, UdpRoute},
+    notify::{Channel, Next, Push, SendError},
     rows::{Detail, DeviceId, PULL, PULL_UNTIL},
     store::{Claimed, Shard, Table, Verdict, change::MOST_CHANGES},
     turn::{self, Turn},
@@ -24,7 +24,8 @@ use campaign::{
     pace::Gcra,
     time::Instant,
 };
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use futures_util::future::join_all;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use wire::notification::{Notification, NotificationError, UiMode};
 
@@ -42,17 +43,26 @@ const TRIES: usize = 8;
 #[derive(Debug, Default)]
 struct Permits {
     campaigns: HashMap<u64, (u32, Gcra)>,
-    routes: HashMap<String, Gcra>,
+    routes: HashMap<String, (u32, Gcra)>,
 }
 
 impl Permits {
-    /// How many devices of the campaign may be notified on the route now.
-    fn available(&mut self, live: &LiveCampaign, route: &Route, now: Instant) -> u32 {
-        let on_route = self
+    /// How many devices of the campaign may be notified on the route now; `per_second` is what the route bears at the moment.
+    fn available(
+        &mut self,
+        live: &LiveCampaign,
+        route: &Route,
+        per_second: u32,
+        now: Instant,
+    ) -> u32 {
+        let (known, limit) = self
             .routes
             .entry(route.name().to_owned())
-            .or_insert_with(|| Gcra::new(route.per_second()))
-            .available(now);
+            .or_insert_with(|| (per_second, Gcra::new(per_second)));
+        if *known != per_second {
+            (*known, *limit) = (per_second, limit.at_rate(per_second));
+        }
+        let on_route = limit.available(now);
         match live.per_second() {
             Some(rate) => {
                 let (known, pace) =
@@ -71,6 +81,7 @@ impl Permits {
         for limit in self
             .routes
             .get_mut(route.name())
+            .map(|(_, limit)| limit)
             .into_iter()
             .chain(self.campaigns.get_mut(&live.seq).map(|(_, pace)| pace))
         {
@@ -158,7 +169,14 @@ async fn round(
                     return Ok(Round::Limited);
                 }
                 let now = engine.store.now().await?;
-                let most = permits.available(live, route, now).min(BATCH);
+                // A route that is away keeps its queue as it is: nothing is claimed for it.
+                let Some(channel) =
+                    engine.routes.get(route.name()).filter(|channel| channel.is_open(now))
+                else {
+                    continue;
+                };
+                let per_second = channel.per_second(route.per_second(), now);
+                let most = permits.available(live, route, per_second, now).min(BATCH);
                 if most == 0 {
                     found = Round::Limited;
                     continue;
@@ -209,7 +227,16 @@ enum BatchError {
     Store(#[from] crate::store::StoreError),
 }
 
-/// Notifies the devices of one claim. `sent` survives the rounds of a conflict: nothing is sent twice here.
+/// A device of a batch, and what became of its notification: kept over the rounds of a conflict, so that nothing is sent
+/// twice here.
+struct Claim {
+    id: DeviceId,
+    tried: Option<Tried>,
+}
+
+type Tried = Result<Vec<String>, SendError>;
+
+/// Notifies the devices of one claim: all of them are sent together, then committed together.
 async fn notify(
     engine: &Engine,
     live: &LiveCampaign,
@@ -220,74 +247,103 @@ async fn notify(
     let queue = turn::waiting(live.campaign.lane(), live.seq, route);
     // Only queues of configured routes are claimed.
     let counted = engine.metrics.route(route);
-    let Some(route) = engine.routes.get(route) else { return Ok(()) };
-    let mut ids: Vec<(DeviceId, bool)> = claimed
+    let Some(channel) = engine.routes.get(route) else { return Ok(()) };
+    let mut claims: Vec<Claim> = claimed
         .iter()
         .filter_map(|claimed| DeviceId::from_root(&claimed.member))
-        .map(|id| (id, false))
+        .map(|id| Claim { id, tried: None })
         .collect();
     let _closed = engine.gate.close(shard).await;
     for _ in 0..TRIES {
-        let keys: Vec<_> = ids.iter().map(|(id, _)| id.key(Table::Device)).collect();
+        let keys: Vec<_> = claims.iter().map(|claim| claim.id.key(Table::Device)).collect();
         let rows = engine.store.read(shard, &keys).await?;
         let now = engine.store.now().await?;
-        let mut changes = Vec::with_capacity(ids.len());
-        let mut pending = Vec::with_capacity(ids.len());
-        for ((id, mut sent), row) in ids.into_iter().zip(rows) {
+        let current = engine.live.snapshot();
+        // As it is now: a campaign that was paused since the claim sends nothing more.
+        let may = current.get(live.seq).is_some_and(|live| live.state.may_notify());
+        let mut changes = Vec::with_capacity(claims.len());
+        let mut orphans = Vec::new();
+        let mut turns = Vec::with_capacity(claims.len());
+        for (claim, row) in claims.into_iter().zip(rows) {
             let Some(row) = row else {
                 // The device is gone: its place in the queue is an orphan.
                 changes.push(
                     crate::store::Change::new()
-                        .if_absent(id.key(Table::Device))
-                        .queue_remove(queue.clone(), id.root()),
+                        .if_absent(claim.id.key(Table::Device))
+                        .queue_remove(queue.clone(), claim.id.root()),
                 );
-                pending.push((id, sent));
+                orphans.push(claim);
                 continue;
             };
-            let Some(device) = turn::readable(&id, &row) else { continue };
-            let mut turn = Turn::new(id.clone(), device, row.revision, now);
+            let Some(device) = turn::readable(&claim.id, &row) else { continue };
+            let mut turn = Turn::new(claim.id.clone(), device, row.revision, now);
             turn.claimed(queue.clone());
-            // As it is now: a campaign that was paused since the claim sends nothing more.
-            let current = engine.live.snapshot();
             turn.stop(&current);
-            let may = current.get(live.seq).is_some_and(|live| live.state.may_notify());
-            let due = turn.device.job(live.seq).is_some_and(
-                |active| matches!(active.job, Job::Waiting { not_before, .. } if not_before <= now),
-            );
-            let may = may && due && !sent && in_time(&mut turn, live);
-            if may {
-                count_due(engine, &turn, live.seq);
-                let left = send(engine, &mut turn, live, route).await;
+            turns.push((claim, turn));
+        }
+        let sends = turns.iter_mut().map(async |(claim, turn)| {
+            if claim.tried.is_none() && may && is_due(turn, live) && in_time(turn, live) {
+                count_due(engine, turn, live.seq);
+                let (tried, left) = send(engine, turn, live, channel).await;
                 if let Some(counted) = counted {
                     counted.count(left);
                 }
-                // What the network did not take is an attempt all the same: its deadline brings the next one, with a
-                // pause in between.
-                sent = matches!(left, Ok(()) | Err(NotSent::Network));
+                claim.tried = tried;
             }
-            if sent {
-                let sid = turn.device.next_sid;
-                turn.step(live.seq, |job| job.on_notified(sid, now, &live.terms));
+            if let Some(tried) = &claim.tried {
+                conclude(turn, live, tried);
             }
+        });
+        join_all(sends).await;
+        claims = orphans;
+        for (claim, turn) in turns {
             changes.push(turn.into_change());
-            pending.push((id, sent));
+            claims.push(claim);
         }
         let verdicts = engine.store.commit(shard, changes).await?;
-        ids = pending
+        claims = claims
             .into_iter()
             .zip(verdicts)
             .filter(|(_, verdict)| *verdict == Verdict::Conflict)
-            .map(|(id, _)| id)
+            .map(|(claim, _)| claim)
             .collect();
-        if ids.is_empty() {
+        if claims.is_empty() {
             return Ok(());
         }
     }
     tracing::warn!(
-        devices = ids.len(),
+        devices = claims.len(),
         "devices were moved by others again and again; their jobs come back"
     );
     Ok(())
+}
+
+fn is_due(turn: &Turn, live: &LiveCampaign) -> bool {
+    let now = turn.now();
+    turn.device.job(live.seq).is_some_and(
+        |active| matches!(active.job, Job::Waiting { not_before, .. } if not_before <= now),
+    )
+}
+
+/// What a notification that was tried makes of its job.
+fn conclude(turn: &mut Turn, live: &LiveCampaign, tried: &Tried) {
+    let (now, sid) = (turn.now(), turn.device.next_sid);
+    let next = tried.as_ref().map_or_else(SendError::next, |_ids| Next::Notified);
+    match next {
+        Next::Notified => turn.step(live.seq, |job| job.on_notified(sid, now, &live.terms)),
+        Next::Refused => {
+            turn.step(live.seq, |job| job.on_refused(now, rand::random(), &live.terms));
+        }
+        Next::Postponed(pause) => {
+            let pause = pause.mul_f64(rand::random_range(0.5..1.5));
+            turn.step(live.seq, |job| job.on_postponed(now.plus(pause)));
+        }
+        Next::GivenUp => {
+            let why = tried.as_ref().err().map(ToString::to_string);
+            let detail = Detail { uri: None, status: None, phase: None, why };
+            turn.end(live.seq, Outcome::Unreachable, Some(detail));
+        }
+    }
 }
 
 /// Whether the device may be notified now by its own clock; otherwise its job waits for the next opening, or ends when there is
@@ -361,32 +417,39 @@ fn count_due(engine: &Engine, turn: &Turn, seq: u64) {
     }
 }
 
-/// Sends the notification of one job; ends the job when no notification can ever reach the device.
+/// Sends the notification of one job; ends the job when none can be made for its device.
 async fn send(
     engine: &Engine,
     turn: &mut Turn,
     live: &LiveCampaign,
-    route: &UdpRoute,
-) -> Result<(), NotSent> {
-    let (to, push) = prepare(engine, turn, live, route).map_err(|unfit| {
-        let why = Some(unfit.to_string());
-        let detail = Detail { uri: None, status: None, phase: None, why };
-        turn.end(live.seq, Outcome::Unreachable, Some(detail));
-        unfit.reason()
-    })?;
-    route.send(to, &push).await.map_err(|error| {
-        tracing::debug!(error = &error as &dyn std::error::Error, "a notification did not leave");
-        NotSent::Network
-    })
+    channel: &Channel,
+) -> (Option<Tried>, Result<(), NotSent>) {
+    let octets = match prepare(engine, turn, live) {
+        Ok(octets) => octets,
+        Err(unfit) => {
+            let detail =
+                Detail { uri: None, status: None, phase: None, why: Some(unfit.to_string()) };
+            turn.end(live.seq, Outcome::Unreachable, Some(detail));
+            return (None, Err(unfit.reason()));
+        }
+    };
+    let push = Push {
+        octets: &octets,
+        reference: turn.device.next_sid,
+        validity: live.terms.answer_within,
+        urgent: live.campaign.lane() != document::Lane::Mass,
+    };
+    let tried = channel.send(&turn.device, &push, turn.now()).await;
+    if let Err(error) = &tried {
+        tracing::debug!(error = error as &dyn std::error::Error, "a notification did not leave");
+    }
+    let left = tried.as_ref().map(drop).map_err(SendError::reason);
+    (Some(tried), left)
 }
 
 /// Why no notification can be made for a device.
 #[derive(Debug, thiserror::Error)]
 enum Unfit {
-    #[error("the device has no address that the route can use")]
-    Address(#[source] udp::UdpError),
-    #[error("the device has no address")]
-    NoAddress,
     #[error("the server's credentials for the device cannot be opened")]
     Account(#[source] account::AccountError),
     #[error("the notification cannot be written")]
@@ -396,24 +459,15 @@ enum Unfit {
 impl Unfit {
     fn reason(&self) -> NotSent {
         match self {
-            Self::Address(_) | Self::NoAddress => NotSent::Address,
             Self::Account(_) => NotSent::Credentials,
             Self::Write(_) => NotSent::Unwritable,
         }
     }
 }
 
-fn prepare(
-    engine: &Engine,
-    turn: &Turn,
-    live: &LiveCampaign,
-    route: &UdpRoute,
-) -> Result<(SocketAddr, Vec<u8>), Unfit> {
+fn prepare(engine: &Engine, turn: &Turn, live: &LiveCampaign) -> Result<Vec<u8>, Unfit> {
     let id = turn.id();
     let device = &turn.device;
-    let to = route
-        .address(device.address.as_deref().ok_or(Unfit::NoAddress)?)
-        .map_err(Unfit::Address)?;
     let server_id = engine
         .config
         .authority(&id.authority)
@@ -431,5 +485,5 @@ fn prepare(
     let package0 = notification.seal(&secret, &nonce).map_err(Unfit::Write)?;
     // The transaction id derives from the session id, so that a repeat is the same octets (D4).
     let [_, tid] = device.next_sid.to_be_bytes();
-    Ok((to, wire::wap_push::push(tid, &package0)))
+    Ok(wire::wap_push::push(tid, &package0))
 }

@@ -59,8 +59,10 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     let telemetry_at = telemetry.as_ref().map(TcpListener::local_addr).transpose()?;
     let (devices_at, admin_at) = (devices.local_addr()?, admin.local_addr()?);
     told(&mut config, devices_at);
-    let routes = Routes::open(&config.routes).await.context("a route could not be opened")?;
     let metrics = Arc::new(Metrics::new(&config).context("the list of metrics")?);
+    let stop = CancellationToken::new();
+    let (routes, _receipts) =
+        Routes::open(&config.routes, &stop).await.context("a route could not be opened")?;
     let engine = Arc::new(Engine {
         store: Arc::new(Watched::new(opened.store, Arc::clone(&metrics))),
         metrics,
@@ -73,7 +75,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         backlog: Backlog::default(),
         enrol: Notify::new(),
         dispatch: Notify::new(),
-        stop: CancellationToken::new(),
+        stop: stop.clone(),
         config,
     });
     engine.refresh().await.context("the campaigns could not be read")?;

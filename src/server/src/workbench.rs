@@ -42,19 +42,20 @@ impl Workbench {
         let config = Config::default();
         let metrics = Arc::new(Metrics::new(&config).unwrap());
         let store = Arc::new(Embedded::open(&EmbeddedConfig::new(directory.path())).unwrap());
+        let stop = CancellationToken::new();
         let engine = Engine {
             store: Arc::new(Watched::new(store, Arc::clone(&metrics))),
             metrics,
             vault: Vault::ephemeral(),
             live: campaigns::live::Live::default(),
-            routes: Routes::open(&config.routes).await.unwrap(),
+            routes: Routes::open(&config.routes, &stop).await.unwrap().0,
             load: Load::default(),
             gate: Gate::new(),
             readiness: Readiness::default(),
             backlog: Backlog::default(),
             enrol: Notify::new(),
             dispatch: Notify::new(),
-            stop: CancellationToken::new(),
+            stop,
             config,
         };
         Self { engine: Arc::new(engine), _directory: directory }

@@ -150,6 +150,11 @@ impl Config {
                     "give each its own name",
                 );
             }
+            if let Route::Smpp(smpp) = route {
+                for (name, what, help) in smpp.check() {
+                    findings.add(key(name), what, help);
+                }
+            }
             if route.per_second() == 0 {
                 findings.add(
                     key("per_second"),

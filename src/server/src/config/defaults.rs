@@ -156,6 +156,35 @@ pub(super) fn per_second() -> u32 {
     1_000
 }
 
+pub(super) fn yes() -> bool {
+    true
+}
+
+pub(super) fn binds() -> usize {
+    1
+}
+
+pub(super) fn window() -> usize {
+    32
+}
+
+/// Octets (SMPP 3.4 section 5.2.19).
+pub(super) fn data_coding() -> u8 {
+    4
+}
+
+pub(super) fn connect_timeout() -> Duration {
+    Duration::from_secs(5)
+}
+
+pub(super) fn response_timeout() -> Duration {
+    Duration::from_secs(10)
+}
+
+pub(super) fn enquire_link() -> Duration {
+    Duration::from_secs(30)
+}
+
 pub(super) fn udp_bind() -> SocketAddr {
     SocketAddr::from(([0, 0, 0, 0], 0))
 }

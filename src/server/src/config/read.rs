@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Broker, Config, Redis, Secret, Store};
+use super::{Broker, Config, Redis, Route, Secret, Store};
 use serde::{Deserialize, de::IntoDeserializer};
 use std::{
     borrow::Cow,
@@ -83,6 +83,13 @@ impl Config {
             && let Some(file) = &broker.password_file
         {
             broker.password = Some(Secret::from(text_of(file)?.trim().to_owned()));
+        }
+        for route in &mut config.routes {
+            if let Route::Smpp(smpp) = route
+                && let Some(file) = &smpp.password_file
+            {
+                smpp.password = Some(Secret::from(text_of(file)?.trim().to_owned()));
+            }
         }
         Ok(config)
     }

@@ -51,8 +51,8 @@ fn the_reference_shows_every_key_there_is_and_no_other() {
     );
     let rabbit = "[broker]\nkind = \"rabbitmq\"\nKEY";
     assert_eq!(shown("[broker]"), tagged([rabbit, rabbit]));
-    let udp = "[[route]]\nkind = \"udp\"\nKEY";
-    assert_eq!(shown("[[route]]"), tagged([udp, udp]));
+    let [udp, smpp] = ["udp", "smpp"].map(|kind| format!("[[route]]\nkind = \"{kind}\"\nKEY"));
+    assert_eq!(shown("[[route]]"), tagged([&udp, &smpp]));
     let sections = keys("KEY");
     for section in &sections {
         let there =

@@ -94,6 +94,14 @@ labels! {
         Unwritable = "unwritable",
         /// The network did not take it.
         Network = "network",
+        /// No bind of the route is up.
+        Down = "down",
+        /// The other side has no room, or we are too fast.
+        Throttled = "throttled",
+        /// The other side refused it.
+        Refused = "refused",
+        /// The other side did not answer: it may have left.
+        Unanswered = "unanswered",
     }
 
     /// Why a session ended.
