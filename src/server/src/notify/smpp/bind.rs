@@ -1,7 +1,7 @@
 //! The life of one bind: connect, bind, work, and after every end again, with growing pauses.
 
 use super::{
-    Settings,
+    Settings, Tls,
     link::{Link, LinkEnd, Patience, Request, Unsent},
     receipt::Receipt,
     status,
@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The first pause after a link ended; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// A link that lived so long was a good one: the pauses begin anew.
 const GOOD: Duration = Duration::from_secs(30);
 
@@ -147,7 +147,7 @@ impl Life {
         match &settings.tls {
             None => self.work(stream, requests).await,
             Some(tls) => {
-                let name = match tls.name(host) {
+                let name = match Tls::name(host) {
                     Ok(name) => name,
                     Err(error) => return LinkEnd::Io(error),
                 };

@@ -125,7 +125,7 @@ impl Sender {
                 Segmentation::Payload => {
                     message.push_tlv(MessageSubmissionRequestTlvValue::MessagePayload(
                         MessagePayload::new(AnyOctetString::from_vec(user_data)),
-                    ))
+                    ));
                 }
             }
             Ok(message)
@@ -206,7 +206,7 @@ mod tests {
             .collect()
     }
 
-    /// The user data at the end of a submit_sm.
+    /// The user data at the end of a `submit_sm`.
     fn user_data(pdu: &[u8]) -> &[u8] {
         let at = pdu.windows(4).position(|found| found == b"000R").unwrap();
         // NUL, registered delivery, replace, data coding, default message, length.

@@ -20,19 +20,15 @@ impl Tls {
     /// With the certificate authorities of `pem`, or with those of the system.
     pub(crate) fn new(pem: Option<&[u8]>) -> io::Result<Self> {
         let mut roots = rustls::RootCertStore::empty();
-        match pem {
-            Some(pem) => {
-                for certificate in CertificateDer::pem_slice_iter(pem) {
-                    let certificate = certificate.map_err(io::Error::other)?;
-                    roots.add(certificate).map_err(io::Error::other)?;
-                }
+        if let Some(pem) = pem {
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(io::Error::other)?;
+                roots.add(certificate).map_err(io::Error::other)?;
             }
-            None => {
-                let found = rustls_native_certs::load_native_certs();
-                for certificate in found.certs {
-                    // One that cannot be read is no reason to trust none.
-                    let _unread = roots.add(certificate);
-                }
+        } else {
+            for certificate in rustls_native_certs::load_native_certs().certs {
+                // One that cannot be read is no reason to trust none.
+                let _unread = roots.add(certificate);
             }
         }
         if roots.is_empty() {
@@ -48,7 +44,7 @@ impl Tls {
     }
 
     /// Who the certificate of `host:port` must be for.
-    pub(crate) fn name(&self, host: &str) -> io::Result<ServerName<'static>> {
+    pub(crate) fn name(host: &str) -> io::Result<ServerName<'static>> {
         let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         ServerName::try_from(host).map_err(io::Error::other)
