@@ -150,6 +150,37 @@ pub enum ReadError {
     Mixed { at: usize },
 }
 
+impl ReadError {
+    /// The octet at which the error was found; `None` where it is about the whole.
+    pub const fn at(&self) -> Option<usize> {
+        match self {
+            Self::TooDeep { at, .. }
+            | Self::TooMany { at, .. }
+            | Self::TooMuchText { at, .. }
+            | Self::Xml { at, .. }
+            | Self::Attribute { at, .. }
+            | Self::Outside { at }
+            | Self::Declarations { at }
+            | Self::Entity { at }
+            | Self::Character { at }
+            | Self::Text { at }
+            | Self::Number { at }
+            | Self::Length { at, .. }
+            | Self::StringTable { at }
+            | Self::Page { at, .. }
+            | Self::Token { at, .. }
+            | Self::Value { at, .. }
+            | Self::Mixed { at } => Some(*at),
+            Self::Version(_) => Some(0),
+            Self::TooLong { .. }
+            | Self::Truncated
+            | Self::Charset
+            | Self::Root
+            | Self::Missing(_) => None,
+        }
+    }
+}
+
 /// Why a message cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {

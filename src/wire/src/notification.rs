@@ -43,7 +43,9 @@ pub enum Initiator {
 pub enum NotificationError {
     #[error("a notification has more than {} octets", DIGEST + HEADER)]
     TooShort,
-    #[error("the name of the server is announced with {announced} octets, and {left} are left")]
+    #[error(
+        "at octet 23: the name of the server is announced with {announced} octets, and {left} are left"
+    )]
     ServerLength { announced: usize, left: usize },
     #[error("the name of a server has 1 to 255 octets of text")]
     ServerName,

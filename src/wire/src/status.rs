@@ -26,6 +26,11 @@ macro_rules! status_codes {
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)+ Self::Other(_) => "unknown" }
             }
+
+            /// What the code says, in one sentence; empty for a code that has no row.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)+ Self::Other(_) => "" }
+            }
         }
     };
 }

@@ -8,6 +8,7 @@ use crate::{
     encoding::{Limits, ReadError},
     message::{Content, Data, Element},
     meta::Format,
+    tag::DMDDF_NAMESPACE,
     wbxml, xml,
 };
 use std::fmt;
@@ -139,6 +140,17 @@ impl Tree {
         })
     }
 
+    /// The tree as it stands in line among the elements of a message.
+    pub fn to_element(&self) -> Element {
+        let head = [
+            Some(leaf("VerDTD", &self.version)),
+            self.manufacturer.as_ref().map(|text| leaf("Man", text)),
+            self.model.as_ref().map(|text| leaf("Mod", text)),
+        ];
+        let nodes = self.nodes.iter().map(written);
+        parent("MgmtTree", head.into_iter().flatten().chain(nodes))
+    }
+
     /// Every node with its address in the tree (`./A/B`), parents before their children.
     pub fn walk(&self) -> Vec<(String, &Node)> {
         let mut all = Vec::new();
@@ -224,6 +236,47 @@ fn format(element: &Element) -> Option<Format> {
     })
 }
 
+fn written(node: &Node) -> Element {
+    let said = &node.properties;
+    let kind = said.kind.as_ref().map(|kind| match kind {
+        Kind::Mime(text) => parent("Type", [leaf("MIME", text)]),
+        Kind::Object(text) => parent("Type", [leaf("DDFName", text)]),
+    });
+    let text = |name, text: &Option<String>| text.as_ref().map(|text| leaf(name, text));
+    let properties = [
+        text("ACL", &said.acl),
+        said.format.as_ref().map(|format| parent("Format", [parent(format.name(), [])])),
+        text("Name", &said.name),
+        text("Size", &said.size),
+        text("Title", &said.title),
+        text("TStamp", &said.timestamp),
+        kind,
+        text("VerNo", &said.version),
+    ];
+    let properties = parent("RTProperties", properties.into_iter().flatten());
+    let head = [
+        Some(leaf("NodeName", &node.name)),
+        text("Path", &node.path),
+        Some(properties).filter(|properties| !properties.content.is_empty()),
+        text("Value", &node.value),
+    ];
+    parent("Node", head.into_iter().flatten().chain(node.children.iter().map(written)))
+}
+
+fn leaf(name: &str, text: &str) -> Element {
+    let content = if text.is_empty() { Vec::new() } else { vec![Content::Text(text.to_owned())] };
+    Element { content, ..parent(name, []) }
+}
+
+fn parent(name: &str, inside: impl IntoIterator<Item = Element>) -> Element {
+    Element {
+        name: name.to_owned(),
+        namespace: Some(DMDDF_NAMESPACE.to_owned()),
+        attributes: Vec::new(),
+        content: inside.into_iter().map(Content::Element).collect(),
+    }
+}
+
 fn children<'a>(element: &'a Element, name: &'a str) -> impl Iterator<Item = &'a Element> {
     element.content.iter().filter_map(move |content| match content {
         Content::Element(element) if element.name == name => Some(element),
@@ -283,6 +336,7 @@ mod tests {
         assert_eq!(c.properties.format, Some(Format::Int));
         assert_eq!(c.properties.version.as_deref(), Some("3"));
         assert!(!format!("{tree:?}").contains(" 7 "));
+        assert_eq!(Tree::from_element(&tree.to_element()).unwrap(), tree);
     }
 
     /// C3: a document of few octets does not become a tree without bound.
