@@ -1,27 +1,29 @@
-//! `encode`: a SyncML message in the other encoding, octets on standard output. Offline.
+//! `encode`: a SyncML message or a provisioning document in the other encoding, octets on standard output. Offline.
 
 use crate::{
     console::{Console, Misuse},
     decode::{
         LARGEST,
-        packet::{From, Packet},
+        layer::{Look, Packet},
+        packet::From,
     },
-    input,
+    input, octets,
 };
 use anyhow::Context;
 use clap::ValueEnum;
 use std::{path::PathBuf, process::ExitCode};
-use wire::Encoding;
+use wire::{Encoding, WriteError};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Nothing is hidden and nothing added: the message is what it was, secrets included.
+Nothing is hidden and nothing added: the message is what it was, secrets included. A message in a push message or in
+captured HTTP is taken out of it.
 
 Examples:
   reveille encode --to wbxml message.xml > message.wbxml
   reveille encode --to xml message.hex")]
 pub struct Args {
-    /// A message, raw or as hexadecimal text; - for standard input
+    /// A message or provisioning document, raw or as hexadecimal text; - for standard input
     #[arg(default_value = "-")]
     file: PathBuf,
     /// The encoding to write
@@ -40,22 +42,21 @@ enum To {
 
 pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> anyhow::Result<ExitCode> {
     let name = input::name(&args.file);
-    let octets = input::unhex(input::read(&args.file, LARGEST)?);
-    let packet =
-        Packet::read(&octets, From::Auto).with_context(|| format!("cannot read {name}"))?;
-    let Packet::Message { message, .. } = packet else {
+    let found = octets::find(input::read(&args.file, LARGEST)?);
+    let packet = Packet::read(&found, From::Auto, Look::OPEN)
+        .with_context(|| format!("cannot read {name}"))?;
+    if let Some(problem) = packet.problem() {
+        return Err(problem.clone()).with_context(|| format!("{name} is damaged"));
+    }
+    let Some(octets) = encoded(&packet, args.to)
+        .with_context(|| format!("cannot write {name} in this encoding"))?
+    else {
         return Err(Misuse(format!(
-            "{name} is a packet and no SyncML message; `reveille decode` shows it"
+            "{name} is no document that has this encoding; `reveille decode` shows what it is"
         ))
         .into());
     };
-    let (encoding, is_text) = match args.to {
-        To::Wbxml => (Encoding::Wbxml, false),
-        To::Xml => (Encoding::Xml, true),
-    };
-    let octets = encoding
-        .write(&message)
-        .with_context(|| format!("cannot write {name} in this encoding"))?;
+    let is_text = args.to == To::Xml;
     if args.hex {
         writeln!(console.out, "{}", hex::encode(octets))?;
     } else if console.live && !is_text {
@@ -67,4 +68,15 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> anyhow::Result<Exit
         console.out.write_all(&octets)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The document in the packet in another encoding; `None` when it has none, or there is no document.
+fn encoded(packet: &Packet, to: To) -> Result<Option<Vec<u8>>, WriteError> {
+    Ok(match (packet.document(), to) {
+        (Some(Packet::Message(whole)), To::Wbxml) => Some(Encoding::Wbxml.write(&whole.message)?),
+        (Some(Packet::Message(whole)), To::Xml) => Some(Encoding::Xml.write(&whole.message)?),
+        (Some(Packet::Layer(layer)), To::Wbxml) => layer.wbxml.clone(),
+        (Some(Packet::Layer(layer)), To::Xml) => layer.xml.clone().map(String::into_bytes),
+        (None, _) => None,
+    })
 }

@@ -1,4 +1,4 @@
-//! What a command reads: a file or standard input, never more than it says; raw octets or their hexadecimal text.
+//! What a command reads: a file or standard input, never more than it says.
 
 use anyhow::{Context, bail};
 use std::{
@@ -50,24 +50,6 @@ pub(crate) fn read_text(path: &Path, most: u64) -> anyhow::Result<String> {
         anyhow::Error::new(error)
             .context(format!("{} is not UTF-8 text from octet {place} on", name(path)))
     })
-}
-
-/// The octets that hexadecimal text stands for, or the input itself when it is no such text.
-///
-/// Pairs of digits, in lines, with blanks or colons between them or with `0x` before them: as `xxd -p`, a packet
-/// analyser or a log writes them.
-pub(crate) fn unhex(input: Vec<u8>) -> Vec<u8> {
-    let Ok(text) = std::str::from_utf8(&input) else { return input };
-    let digits: String = text
-        .trim()
-        .trim_start_matches("0x")
-        .chars()
-        .filter(|c| !c.is_whitespace() && *c != ':')
-        .collect();
-    match hex::decode(&digits) {
-        Ok(octets) if !octets.is_empty() => octets,
-        _ => input,
-    }
 }
 
 /// One line of a file of any length, and its number.
@@ -141,16 +123,6 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hexadecimal_text_is_recognised_in_every_shape_people_paste() {
-        for text in ["026a00\n", "02 6A 00", "02:6a:00", "0x026a00", "026a\n00\n"] {
-            assert_eq!(unhex(text.into()), [0x02, 0x6a, 0x00], "{text:?}");
-        }
-        for other in [&b"<SyncML/>"[..], b"026a0", b"", b"\x02\x6a\x00"] {
-            assert_eq!(unhex(other.to_vec()), other);
-        }
-    }
 
     #[test]
     fn lines_are_numbered_and_a_bad_one_does_not_hide_the_next() {

@@ -5,6 +5,7 @@
 //! | `campaign` | check, submit, list, show, watch, results, and the control of a running one |
 //! | `device` | import into the registry, list, show |
 //! | `decode`, `encode` | any message or packet for a person or a program; a message in the other encoding |
+//! | `octets` | octets in what people paste |
 //! | `names` | the files of device names that a campaign points at |
 //! | `server` | the admin API as typed calls |
 //! | `console` | where output goes, and how errors are told |
@@ -18,6 +19,7 @@ mod device;
 mod encode;
 mod input;
 mod names;
+mod octets;
 mod server;
 
 pub use console::explain;

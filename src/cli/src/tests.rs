@@ -3,6 +3,7 @@
 mod admin;
 mod offline;
 mod stub;
+mod vectors;
 
 use super::*;
 use clap::Parser;

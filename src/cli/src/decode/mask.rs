@@ -2,7 +2,9 @@
 //! nodes that are named like secrets.
 
 use super::tree;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use wire::{
+    digest,
     message::{Command, Cred, Data, Item, Message},
     meta::{Format, Meta},
 };
@@ -85,8 +87,22 @@ fn command(command: &mut Command, show: bool) {
 fn cred(cred: &mut Cred, show: bool) {
     nonce(&mut cred.meta, show);
     if !show {
-        cred.data = Data::text(HIDDEN);
+        cred.data = Data::text(match user(cred) {
+            Some(user) => format!("user {user}, password {HIDDEN}"),
+            None => HIDDEN.to_owned(),
+        });
     }
+}
+
+/// Who a Basic credential speaks for.
+fn user(cred: &Cred) -> Option<String> {
+    let kind = cred.meta.media_type.as_deref().unwrap_or(digest::BASIC);
+    if !kind.trim().eq_ignore_ascii_case(digest::BASIC) {
+        return None;
+    }
+    let octets = STANDARD.decode(cred.data.as_text()?.trim()).ok()?;
+    let text = String::from_utf8(octets).ok()?;
+    text.split_once(':').map(|(user, _)| user.to_owned())
 }
 
 fn nonce(meta: &mut Meta, show: bool) {
@@ -136,11 +152,13 @@ fn typed(items: &mut [Item]) {
 /// Whether the value of the node is a secret, judged by the last segment of its address.
 ///
 /// A number or a yes beside a telling name is a policy about secrets (`MinDevicePasswordLength`) and none itself.
-fn is_secret(uri: &str, format: Option<&Format>) -> bool {
+pub(super) fn is_secret(uri: &str, format: Option<&Format>) -> bool {
     let node = uri.split_once('?').map_or(uri, |(node, _)| node);
     let name = node.rsplit('/').next().unwrap_or(node).to_ascii_lowercase();
     let policy = matches!(format, Some(Format::Int | Format::Bool | Format::Node));
-    NAMES.contains(&name.as_str()) || !policy && TELLING.iter().any(|part| name.contains(part))
+    NAMES.contains(&name.as_str())
+        || name.ends_with("-pw")
+        || !policy && TELLING.iter().any(|part| name.contains(part))
 }
 
 #[cfg(test)]
@@ -155,6 +173,7 @@ mod tests {
             "./Email/1/PW",
             "./WiFi/1/WPA-PSK",
             "Password",
+            "PXAUTH-PW",
         ] {
             assert!(is_secret(uri, None), "{uri}");
         }

@@ -1,128 +1,143 @@
-//! What octets are: a SyncML message in one of its encodings, a push message, or a notification by itself.
+//! What octets are, found out from themselves, the surest signs first.
 
-use anyhow::{Context, bail};
-use clap::ValueEnum;
-use wire::{
-    Encoding, Limits,
-    message::Message,
-    notification::Notification,
-    wap_push::{self, NOTIFICATION},
+use super::{
+    documents, gateway, http,
+    layer::{Look, Packet, Problem},
+    push, short_message, smpp,
 };
+use crate::octets::{self, Found};
+use clap::ValueEnum;
 
 /// What the user says the input is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum From {
     /// Found out from the octets
     Auto,
+    /// A message, a management tree or a provisioning document as WBXML
     Wbxml,
+    /// Any of the documents as XML
     Xml,
     /// Package #0 by itself
     Notification,
     /// A WAP push message
     Push,
+    /// The user data of short messages, one a line
+    Sms,
+    /// One or more SMPP PDUs
+    Smpp,
+    /// A document of a push proxy gateway, or the body of a push to it
+    Pap,
+    /// A provisioning document or a bootstrap message, in a push message or by itself
+    Bootstrap,
+    /// A captured HTTP request or response, headers included
+    Http,
 }
-
-#[derive(Debug)]
-pub(crate) enum Packet {
-    Message { encoding: Encoding, message: Box<Message> },
-    Notification { digest: Vec<u8>, notification: Notification },
-    Push { tid: u8, content_type: Option<u16>, application_id: Option<u16>, body: Pushed },
-}
-
-/// The body of a push message.
-#[derive(Debug)]
-pub(crate) enum Pushed {
-    Notification { octets: usize, digest: Vec<u8>, notification: Notification },
-    Other(Vec<u8>),
-}
-
-/// One way to read octets.
-type Attempt = fn(&[u8]) -> anyhow::Result<Packet>;
 
 impl Packet {
-    pub(crate) fn read(octets: &[u8], from: From) -> anyhow::Result<Self> {
+    pub(crate) fn read(found: &Found, from: From, look: Look<'_>) -> Result<Self, Problem> {
+        let octets = found.octets.as_slice();
         if octets.is_empty() {
-            bail!("it is empty");
+            return Err(Problem::new("it is empty"));
         }
         match from {
-            From::Auto => Self::recognise(octets),
-            From::Wbxml => message(octets, Encoding::Wbxml),
-            From::Xml => message(octets, Encoding::Xml),
-            From::Notification => notification(octets),
-            From::Push => push(octets),
-        }
-    }
-
-    /// Tries what the first octets allow, the surest first; when nothing fits, says what each found wrong.
-    fn recognise(octets: &[u8]) -> anyhow::Result<Self> {
-        let attempts: &[(&str, Attempt)] = match octets {
-            // `<` after blanks or a byte order mark: no packet begins so.
-            _ if is_xml(octets) => return message(octets, Encoding::Xml),
-            // A push: any transaction number, then the type of the PDU. WBXML has its public identifier there, never 6.
-            [_, 0x06, ..] => &[("a push message", push), ("a notification", notification)],
-            [0x00..=0x03, ..] => &[
-                ("WBXML", |octets| message(octets, Encoding::Wbxml)),
-                ("a notification", notification),
-            ],
-            _ => &[("a notification", notification)],
-        };
-        let mut told = Vec::new();
-        for (name, attempt) in attempts {
-            match attempt(octets) {
-                Ok(packet) => return Ok(packet),
-                Err(error) => told.push(format!("as {name}: {error:#}")),
+            From::Auto if short_message::are(&found.lines) => {
+                short_message::read(&found.lines, look)
             }
+            From::Auto => recognise(octets, look),
+            From::Wbxml => documents::wbxml(octets, look),
+            From::Xml => documents::xml(octets, look),
+            From::Notification => push::notification(octets, look),
+            From::Push => push::push(octets, look),
+            From::Sms if found.lines.is_empty() => short_message::read(&[octets.to_vec()], look),
+            From::Sms => short_message::read(&found.lines, look),
+            From::Smpp => smpp::read(octets, look),
+            From::Pap => gateway::read(octets, look),
+            From::Bootstrap => bootstrap(octets, found, look),
+            From::Http => http::read(octets, look),
         }
-        bail!(
-            "it is no message or packet that this version knows ({}); say what it is with --from",
-            told.join("; ")
-        )
+    }
+
+    /// What is inside something else, when it is anything that is known.
+    pub(crate) fn inside(octets: &[u8], look: Look<'_>) -> Option<Self> {
+        recognise(octets, look).ok()
     }
 }
 
-fn is_xml(octets: &[u8]) -> bool {
-    octets.strip_prefix(b"\xef\xbb\xbf").unwrap_or(octets).trim_ascii_start().starts_with(b"<")
-}
-
-fn message(octets: &[u8], encoding: Encoding) -> anyhow::Result<Packet> {
-    // An operator's own file may be larger than what a device may send, not deeper.
-    let limits = Limits { octets: 1024 * 1024, ..Limits::default() };
-    let message = encoding.read(octets, &limits)?;
-    Ok(Packet::Message { encoding, message: Box::new(message) })
-}
-
-fn notification(octets: &[u8]) -> anyhow::Result<Packet> {
-    let (digest, notification) = package0(octets)?;
-    // Nearly any octets have the shape of a notification; what no sender writes is taken for something else.
-    if !(1..=20).contains(&notification.version) {
-        bail!(
-            "no notification has version {}.{}",
-            notification.version / 10,
-            notification.version % 10
-        );
+/// Finds out what octets are, and reads them.
+pub(super) fn recognise(octets: &[u8], look: Look<'_>) -> Result<Packet, Problem> {
+    match octets {
+        // `<` after blanks or a byte order mark: no packet begins so.
+        _ if documents::is_xml(octets) => documents::xml(octets, look),
+        _ if http::is(octets) => http::read(octets, look),
+        _ if gateway::is_multipart(octets) => gateway::read(octets, look),
+        _ if is_text(octets) => Err(no_packet(octets)),
+        // A length that is right, and a command: nothing else begins with both.
+        _ if smpp::is(octets) => smpp::read(octets, look),
+        _ if short_message::is(octets) => short_message::read(&[octets.to_vec()], look),
+        // A push: any transaction number, then the type of the PDU. WBXML has its public identifier there, never 6.
+        [_, 0x06, ..] => push::push(octets, look).or_else(|problem| {
+            push::likely_notification(octets, look).map_err(|_no_notification| problem)
+        }),
+        [0x00..=0x03, ..] if documents::is_wbxml(octets) => documents::wbxml(octets, look),
+        [0x00..=0x03, ..] => push::likely_notification(octets, look).or_else(|other| {
+            documents::wbxml(octets, look).map_err(|problem| {
+                Problem::new(format!(
+                    "it is no message or packet that is known here (as WBXML: {problem}; as a notification: {other}); \
+                     say what it is with --from"
+                ))
+            })
+        }),
+        _ => push::likely_notification(octets, look).map_err(|problem| {
+            Problem::new(format!(
+                "it is no message or packet that is known here (as a notification: {problem}); say what it is with --from"
+            ))
+        }),
     }
-    Ok(Packet::Notification { digest, notification })
 }
 
-fn package0(octets: &[u8]) -> anyhow::Result<(Vec<u8>, Notification)> {
-    let received = Notification::parse(octets)?;
-    let digest = octets.iter().copied().take(16).collect();
-    Ok((digest, received.notification))
+fn bootstrap(octets: &[u8], found: &Found, look: Look<'_>) -> Result<Packet, Problem> {
+    match octets {
+        _ if documents::is_xml(octets) => documents::xml(octets, look),
+        _ if short_message::are(&found.lines) => short_message::read(&found.lines, look),
+        _ if short_message::is(octets) => short_message::read(&[octets.to_vec()], look),
+        [_, 0x06, ..] => push::push(octets, look),
+        _ => documents::wbxml(octets, look),
+    }
 }
 
-fn push(octets: &[u8]) -> anyhow::Result<Packet> {
-    let push = wap_push::parse(octets)?;
-    let body = if push.content_type == Some(NOTIFICATION) {
-        let (digest, notification) =
-            package0(push.body).context("the notification in it cannot be read")?;
-        Pushed::Notification { octets: push.body.len(), digest, notification }
-    } else {
-        Pushed::Other(push.body.to_vec())
-    };
-    Ok(Packet::Push {
-        tid: push.tid,
-        content_type: push.content_type,
-        application_id: push.application_id,
-        body,
+/// Whether a person wrote it: every packet has an octet that no text has.
+fn is_text(octets: &[u8]) -> bool {
+    let allowed = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
+    std::str::from_utf8(octets).is_ok_and(|text| text.chars().all(allowed))
+}
+
+fn no_packet(octets: &[u8]) -> Problem {
+    let text = String::from_utf8_lossy(octets);
+    Problem::new(match octets::nearly(&text) {
+        Some(why) => format!("it looks like hexadecimal text, but {why}"),
+        None => "it is text, and neither XML nor an HTTP message nor hexadecimal digits; if it is one of the packets all the \
+                 same, say which with --from"
+            .to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_never_taken_for_a_packet() {
+        for text in [
+            "hello",
+            "The quick brown fox jumps over the lazy dog and on and on.",
+            "2026-11-22 20:32 device=IMEI:352099001761481 status=200 and so it went",
+            "{\"job\": 42, \"state\": \"notified\"}",
+            "Grüße aus Zürich, und noch ein paar Wörter mehr",
+            "x-syncml-hmac: algorithm=MD5",
+        ] {
+            let found = Found { octets: text.as_bytes().to_vec(), lines: Vec::new() };
+            let problem = Packet::read(&found, From::Auto, Look::default()).unwrap_err();
+            assert!(problem.to_string().starts_with("it is text"), "{text}: {problem}");
+        }
+    }
 }

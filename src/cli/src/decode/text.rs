@@ -10,7 +10,7 @@
 //!    2  Get ./DevDetail/SwV
 //! ```
 
-use super::{tree, words};
+use super::{mask::HIDDEN, tree, words};
 use std::fmt::{self, Write};
 use wire::{
     alert::AlertCode,
@@ -20,10 +20,11 @@ use wire::{
         Status,
     },
     meta::{Format, Meta},
+    status::StatusCode,
 };
 
 /// Writes the message after its first line, which says how it came.
-pub(super) fn message(message: &Message, out: &mut impl Write) -> fmt::Result {
+pub(super) fn message(message: &Message, broken: bool, out: &mut impl Write) -> fmt::Result {
     header(&message.header, out)?;
     writeln!(out)?;
     for one in &message.commands {
@@ -32,7 +33,9 @@ pub(super) fn message(message: &Message, out: &mut impl Write) -> fmt::Result {
     writeln!(
         out,
         "{}",
-        if message.last {
+        if broken {
+            "       the last command is not whole; here the message cannot be read any further"
+        } else if message.last {
             "       end of the package"
         } else {
             "       the package goes on in the next message"
@@ -58,7 +61,7 @@ fn header(header: &Header, out: &mut impl Write) -> fmt::Result {
     }
     if let Some(cred) = &header.cred {
         let kind = cred.meta.media_type.as_deref().unwrap_or("of no stated type");
-        writeln!(out, "proof    {}, {}", words::plain(kind), value(&cred.meta, &cred.data))?;
+        writeln!(out, "proof    {}, {}", words::plain(kind), proof(&cred.data))?;
     }
     match (header.meta.max_msg_size, header.meta.max_obj_size) {
         (None, None) => {}
@@ -113,6 +116,16 @@ fn command(command: &Command, depth: usize, out: &mut impl Write) -> fmt::Result
             words::plain(&element.name),
             outline(element)
         ),
+    }
+}
+
+/// A credential, mostly masked by now.
+fn proof(data: &Data) -> String {
+    match data {
+        Data::Text(text) if text.ends_with(HIDDEN) => words::plain(text),
+        Data::Text(text) => words::quoted(text),
+        Data::Opaque(octets) => words::octets(octets),
+        Data::Elements(elements) => words::count(elements.len(), "element"),
     }
 }
 
@@ -247,7 +260,7 @@ fn outline(element: &Element) -> String {
 
 fn alert(alert: &Alert, indent: usize, out: &mut impl Write) -> fmt::Result {
     let name = match alert.code {
-        Some(code) => format!("Alert {} {}", code.code(), code.name()),
+        Some(code) => format!("Alert {} {}{}", code.code(), code.name(), meaning(code.meaning())),
         None => "Alert without a code".to_owned(),
     };
     let mut note = alert
@@ -291,7 +304,11 @@ fn said(item: &Item) -> String {
 
 fn status(status: &Status, indent: usize, out: &mut impl Write) -> fmt::Result {
     match status.code {
-        Some(code) => write!(out, "Status {} {}", code.code(), code.name())?,
+        // What everybody knows goes without saying.
+        Some(StatusCode::Ok) => write!(out, "Status 200 Ok")?,
+        Some(code) => {
+            write!(out, "Status {} {}{}", code.code(), code.name(), meaning(code.meaning()))?;
+        }
         None => write!(out, "Status without a code")?,
     }
     match &status.about {
@@ -324,7 +341,7 @@ fn status(status: &Status, indent: usize, out: &mut impl Write) -> fmt::Result {
         }
     }
     if let Some(cred) = &status.cred {
-        write!(out, "; with a proof, {}", value(&cred.meta, &cred.data))?;
+        write!(out, "; with a proof, {}", proof(&cred.data))?;
     }
     writeln!(out)?;
     for one in &status.items {
@@ -332,6 +349,10 @@ fn status(status: &Status, indent: usize, out: &mut impl Write) -> fmt::Result {
         item(&Meta::default(), one, "", indent + 2, out)?;
     }
     Ok(())
+}
+
+fn meaning(sentence: &str) -> String {
+    if sentence.is_empty() { String::new() } else { format!(" ({})", words::clause(sentence)) }
 }
 
 fn results(results: &Results, indent: usize, out: &mut impl Write) -> fmt::Result {

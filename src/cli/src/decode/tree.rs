@@ -1,11 +1,12 @@
 //! A management tree in line (`MgmtTree`, TNDS): opened when it comes as text, and written as a list of nodes.
 
 use super::words;
+use serde_json::{Value, json};
 use std::fmt::{self, Write};
 use wire::{
-    Encoding, Limits,
-    message::{Command, Content, Data, Element, Item},
+    message::{Content, Data, Element, Item},
     meta::Format,
+    tnds::{Kind, Tree},
 };
 
 /// The tree that the data is, when it is one.
@@ -16,38 +17,73 @@ pub(super) fn of(data: &Data) -> Option<&Element> {
     }
 }
 
-/// Opens a tree that travels as text (in CDATA or escaped), so that what is in it can be read and masked.
+/// Opens a tree that travels as text (in CDATA, escaped or as base64) or as octets, so that what is in it can be read and
+/// masked.
 ///
-/// Text that is no such document stays what it is.
+/// A value that is no such document stays what it is.
 pub(super) fn open(item: &mut Item) {
-    let Some(text) = item.data.as_ref().and_then(Data::as_text) else { return };
-    let document = text.trim_start_matches('\u{feff}').trim_start();
-    let document = match document.strip_prefix("<?xml").and_then(|rest| rest.split_once("?>")) {
-        Some((_, rest)) => rest.trim_start(),
-        None => document,
-    };
-    if !document.starts_with("<MgmtTree") {
-        return;
-    }
-    if let Some(data @ Data::Elements(_)) = read(document)
-        && of(&data).is_some()
+    if let Some(data @ (Data::Text(_) | Data::Opaque(_))) = &item.data
+        && let Ok(tree) = Tree::of(data)
     {
-        item.data = Some(data);
+        item.data = Some(Data::Elements(vec![tree.to_element()]));
     }
 }
 
-/// Reads the elements with the one XML reader there is, inside a message made for it.
-fn read(document: &str) -> Option<Data> {
-    let message = format!(
-        "<SyncML xmlns=\"SYNCML:SYNCML1.2\"><SyncHdr><VerDTD>1.2</VerDTD><VerProto>DM/1.2</VerProto><SessionID>1</SessionID>\
-         <MsgID>1</MsgID><Target><LocURI>a</LocURI></Target><Source><LocURI>b</LocURI></Source></SyncHdr><SyncBody><Add>\
-         <CmdID>1</CmdID><Item><Data>{document}</Data></Item></Add><Final/></SyncBody></SyncML>"
-    );
-    let mut message = Encoding::Xml.read(message.as_bytes(), &Limits::default()).ok()?;
-    match (message.commands.pop(), message.commands.is_empty()) {
-        (Some(Command::Add(mut edit)), true) if edit.items.len() == 1 => edit.items.pop()?.data,
-        _ => None,
+/// Every node with what is said of it, for programs.
+pub(super) fn json(tree: &Element) -> Value {
+    let Ok(tree) = Tree::from_element(tree) else { return Value::Null };
+    let nodes = tree.walk().into_iter().map(|(uri, node)| {
+        let said = &node.properties;
+        let kind = said.kind.as_ref().map(|(Kind::Mime(kind) | Kind::Object(kind))| kind);
+        json!({
+            "uri": uri,
+            "value": node.value,
+            "format": said.format.as_ref().map(Format::name),
+            "type": kind,
+            "acl": said.acl,
+        })
+    });
+    nodes.collect()
+}
+
+/// The tree as a document of its own, indented.
+pub(super) fn xml(tree: &Element) -> String {
+    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    element(tree, None, 0, &mut out).expect("a string takes everything");
+    out
+}
+
+fn element(one: &Element, outer: Option<&str>, indent: usize, out: &mut String) -> fmt::Result {
+    let name = &one.name;
+    let namespace = match one.namespace.as_deref() {
+        Some(namespace) if outer != Some(namespace) => format!(" xmlns=\"{namespace}\""),
+        _ => String::new(),
+    };
+    let text = escaped(&text_in(one));
+    let mut inner = one
+        .content
+        .iter()
+        .filter_map(|content| match content {
+            Content::Element(element) => Some(element),
+            Content::Text(_) | Content::Opaque(_) => None,
+        })
+        .peekable();
+    write!(out, "{:indent$}<{name}{namespace}", "")?;
+    if inner.peek().is_none() && text.is_empty() {
+        return writeln!(out, "/>");
     }
+    if inner.peek().is_none() {
+        return writeln!(out, ">{text}</{name}>");
+    }
+    writeln!(out, ">")?;
+    inner.try_for_each(|element| {
+        self::element(element, one.namespace.as_deref(), indent + 1, out)
+    })?;
+    writeln!(out, "{:indent$}</{name}>", "")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// One line a node: its address, its value or that it is an interior node, and what is said of it.

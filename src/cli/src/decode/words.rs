@@ -46,6 +46,15 @@ pub(super) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A sentence as part of another: without its capital and its full stop.
+pub(super) fn clause(sentence: &str) -> String {
+    let mut characters = sentence.trim_end_matches('.').chars().filter(|c| *c != '`');
+    match characters.next() {
+        Some(first) => first.to_lowercase().chain(characters).collect(),
+        None => String::new(),
+    }
+}
+
 /// Control characters, and the marks that reverse or hide what is written around them.
 fn is_unsafe(c: char) -> bool {
     c.is_control()

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use tempfile::TempDir;
 
 /// A message or packet of the vectors that the codec is tested with.
-fn vector(name: &str) -> String {
+pub(super) fn vector(name: &str) -> String {
     let path: PathBuf =
         [env!("CARGO_MANIFEST_DIR"), "../wire/tests/vectors", name].iter().collect();
     path.display().to_string()
@@ -20,21 +20,32 @@ fn packet(folder: &TempDir, file: &str, id: &str, key: &str) -> String {
     a_file(folder, "packet.hex", hex.as_bytes())
 }
 
-fn a_file(folder: &TempDir, name: &str, octets: &[u8]) -> String {
+pub(super) fn a_file(folder: &TempDir, name: &str, octets: &[u8]) -> String {
     let path = folder.path().join(name);
     fs::write(&path, octets).unwrap();
     path.display().to_string()
 }
 
-fn decode(arguments: &[&str]) -> Ended {
+pub(super) fn decode(arguments: &[&str]) -> Ended {
     reveille(&[&["decode"], arguments].concat())
 }
 
 /// What `decode` must print for a vector, to the letter; `tests/golden/NAME.txt`.
-fn golden(name: &str) -> String {
-    let path: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "tests/golden", &format!("{name}.txt")].iter().collect();
+pub(super) fn golden(name: &str) -> String {
+    let path = golden_path(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn golden_path(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests/golden", &format!("{name}.txt")].iter().collect()
+}
+
+/// Compares with the golden text, or writes it anew when `REVEILLE_GOLDEN` is set: read the difference before it is committed.
+pub(super) fn assert_golden(name: &str, printed: &str) {
+    if std::env::var_os("REVEILLE_GOLDEN").is_some() {
+        fs::write(golden_path(name), printed).unwrap();
+    }
+    assert_eq!(printed, golden(name), "{name}");
 }
 
 #[test]
@@ -59,7 +70,7 @@ fn a_message_reads_as_the_golden_texts_say() {
     ] {
         let ended = decode(&[&vector(&format!("syncml/{name}.xml"))]);
         assert!(ended.is(0), "{name}: {}", ended.err);
-        assert_eq!(ended.out, golden(name), "{name}");
+        assert_golden(name, &ended.out);
     }
 }
 
@@ -68,7 +79,7 @@ fn a_packet_reads_as_the_golden_texts_say() {
     let folder = TempDir::new().unwrap();
     for (key, name) in [("package0_hex", "notification"), ("wsp_push_hex", "push")] {
         let file = packet(&folder, "notify/notification.jsonl", "ntf-02-server-initiated", key);
-        assert_eq!(decode(&[&file]).out, golden(name), "{name}");
+        assert_golden(name, &decode(&[&file]).out);
     }
 }
 
@@ -170,14 +181,20 @@ fn every_bad_input_is_told_with_what_and_where_and_ends_as_it_should() {
         (&["decode", &here], 1, "is a directory; name a file in it"),
         (&["decode", &huge], 1, "is longer than 4194304 octets"),
         (&["decode", &file("empty", b"")], 1, "it is empty"),
-        (&["decode", &file("text", b"hello")], 1, "no message or packet that this version knows"),
+        (&["decode", &file("text", b"hello")], 1, "it is text, and neither XML nor"),
+        (
+            &["decode", &file("odd", b"010603c4af87f")],
+            1,
+            "it looks like hexadecimal text, but there are 13",
+        ),
+        (&["decode", &file("noise", &[0xEE; 40])], 1, "no message or packet that is known here"),
         (&["decode", &file("html", b"<html></html>")], 1, "the root element is not SyncML"),
         (&["decode", &vector("bad/b33-truncated.xml")], 1, "the message ends in the middle"),
         (&["decode", &file("cut", b"026a00")], 1, "as WBXML: "),
         (&["decode", &xml, "--from", "wbxml"], 1, "not WBXML 1.x"),
         (&["decode", &xml, "--json", "--to", "text"], 2, "contradict each other"),
         (&["decode", &push, "--to", "xml"], 2, "no XML can say it"),
-        (&["encode", &push, "--to", "wbxml"], 2, "no SyncML message"),
+        (&["encode", &push, "--to", "wbxml"], 2, "is no document that has this encoding"),
         (&["encode", &file("half", b"<SyncML>"), "--to", "wbxml"], 1, "cannot read"),
         (&["campaign", "check", "no/such/file"], 1, "cannot open no/such/file"),
         (
@@ -207,7 +224,15 @@ fn page(name: &str) -> String {
 #[test]
 fn the_documentation_shows_what_is_really_printed() {
     let page = page("reading-messages.md");
-    for name in ["push", "10-cmds-statuses", "41-add-tnds-cdata"] {
+    for name in [
+        "push",
+        "smpp-submit",
+        "10-cmds-statuses",
+        "41-add-tnds-cdata",
+        "bootstrap-push",
+        "pap-aborted",
+        "damaged-notification",
+    ] {
         assert!(
             page.contains(&golden(name)),
             "{name} is printed differently than docs/reading-messages.md shows"
