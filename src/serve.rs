@@ -6,6 +6,7 @@ use std::{
     io::{IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
+    sync::atomic::Ordering,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
@@ -39,6 +40,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             () = running.failed() => Ok(ExitCode::FAILURE),
         };
         tracing::info!("stopping");
+        let load = running.engine().load();
+        let [messages, calls] = [&load.messages, &load.store_calls].map(|count| count.load(Ordering::Relaxed));
+        writeln!(std::io::stdout(), "answered {messages} messages with {calls} calls of the store")?;
         running.stop().await;
         ended
     })

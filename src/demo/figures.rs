@@ -1,9 +1,9 @@
 //! What a demo measured.
 
+use super::workers::Done;
 use loadtest::FleetReport;
 use serde::Serialize;
-use server::Load;
-use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 /// The figures of one run, as `--json` prints them.
 #[derive(Debug, Serialize)]
@@ -28,10 +28,34 @@ pub(crate) struct Figures {
     pub(crate) message_ms: Percentiles,
     pub(crate) messages: u64,
     pub(crate) store_calls_per_message: f64,
-    /// User and system time of the whole process, fleet included, from the submit on.
+    /// User and system time of all processes, fleet and a private Redis included, from the submit on.
     pub(crate) cpu_seconds: f64,
-    /// The most memory that the whole process held, fleet included.
+    /// Of `cpu_seconds`, what this process used: the fleet, and the server unless it has workers of its own.
+    pub(crate) cpu_seconds_here: f64,
+    pub(crate) cpu_seconds_workers: f64,
+    pub(crate) cpu_seconds_redis: f64,
+    /// The most memory that each process held, added up, fleet included.
     pub(crate) peak_rss_mb: f64,
+    /// What a private Redis wrote to its append-only file, from the submit on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) aof_octets_per_device: Option<f64>,
+}
+
+/// What a run left to be counted up.
+#[derive(Debug)]
+pub(crate) struct Measured {
+    pub(crate) view: api::CampaignView,
+    pub(crate) fleet: FleetReport,
+    /// From the submit to the end of the campaign.
+    pub(crate) elapsed: Duration,
+    /// When 95 % had ended, and how many that were.
+    pub(crate) most_ended: Option<(Duration, u64)>,
+    pub(crate) done: Done,
+    /// Of this process, of the workers, of a private Redis.
+    pub(crate) before: [Usage; 3],
+    pub(crate) after: [Usage; 3],
+    /// Octets of the append-only file.
+    pub(crate) written: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -41,17 +65,14 @@ pub(crate) struct Percentiles {
 }
 
 impl Figures {
-    pub(crate) fn new(
-        view: &api::CampaignView,
-        fleet: &FleetReport,
-        elapsed: Duration,
-        most_ended: Option<(Duration, u64)>,
-        load: &Load,
-        before: Usage,
-    ) -> Self {
-        let (bulk, ended) = most_ended.unwrap_or((elapsed, view.progress.ended));
-        let messages = load.messages.load(Ordering::Relaxed);
-        let after = Usage::now();
+    pub(crate) fn new(measured: &Measured) -> Self {
+        let Measured { view, fleet, elapsed, most_ended, done, before, after, written } = measured;
+        let (bulk, ended) = most_ended.unwrap_or((*elapsed, view.progress.ended));
+        let spent = |of: usize| match (before.get(of), after.get(of)) {
+            (Some(before), Some(after)) => round(after.cpu_seconds - before.cpu_seconds),
+            _ => 0.0,
+        };
+        let [here, workers, redis] = [spent(0), spent(1), spent(2)];
         Self {
             devices: view.progress.enrolled,
             outcomes: view.progress.outcomes.clone(),
@@ -71,13 +92,15 @@ impl Figures {
             tail_seconds: round(elapsed.saturating_sub(bulk).as_secs_f64()),
             notified_to_session_ms: (&fleet.notified_to_session).into(),
             message_ms: (&fleet.message).into(),
-            messages,
-            store_calls_per_message: round(share(
-                load.store_calls.load(Ordering::Relaxed),
-                count(messages),
-            )),
-            cpu_seconds: round(after.cpu_seconds - before.cpu_seconds),
-            peak_rss_mb: round(after.peak_rss_mb),
+            messages: done.messages,
+            store_calls_per_message: round(share(done.store_calls, count(done.messages))),
+            cpu_seconds: round(here + workers + redis),
+            cpu_seconds_here: here,
+            cpu_seconds_workers: workers,
+            cpu_seconds_redis: redis,
+            peak_rss_mb: round(after.iter().map(|usage| usage.peak_rss_mb).sum()),
+            aof_octets_per_device: written
+                .map(|octets| round(share(octets, count(view.progress.enrolled)))),
         }
     }
 
@@ -109,7 +132,7 @@ fn round(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-/// What the process used so far, from `/proc`; zeros where there is none.
+/// What processes used so far, from `/proc`; zeros where there is none.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
     cpu_seconds: f64,
@@ -120,8 +143,20 @@ impl Usage {
     /// Ticks of `/proc` in a second, on every Linux of today.
     const TICKS: f64 = 100.0;
 
-    pub(crate) fn now() -> Self {
-        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    /// All of these processes together.
+    pub(crate) fn of(processes: &[u32]) -> Self {
+        let each = processes.iter().map(|process| Self::of_one(*process));
+        each.fold(Self::default(), |sum, one| Self {
+            cpu_seconds: sum.cpu_seconds + one.cpu_seconds,
+            peak_rss_mb: sum.peak_rss_mb + one.peak_rss_mb,
+        })
+    }
+
+    fn of_one(process: u32) -> Self {
+        let read = |file: &str| {
+            std::fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default()
+        };
+        let (stat, status) = (read("stat"), read("status"));
         // utime and stime are the 12th and 13th field after the name, which ends with the last parenthesis.
         let ticks: u64 = stat
             .rsplit(')')
@@ -132,7 +167,6 @@ impl Usage {
             .take(2)
             .filter_map(|field| field.parse::<u64>().ok())
             .sum();
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let peak = status
             .lines()
             .find_map(|line| line.strip_prefix("VmHWM:"))

@@ -1,40 +1,26 @@
-//! `reveille demo`: a server, a simulated fleet and one campaign in this process, over real sockets and the real protocol.
+//! `reveille demo`: servers, a simulated fleet and one campaign on this machine, over real sockets and the real protocol.
+//!
+//! | module | about |
+//! | --- | --- |
+//! | `site` | a server in this process, or workers of their own |
+//! | `redis`, `workers` | what else is started for it |
+//! | `figures`, `show` | what was measured, and how it is shown |
 
 mod by_fault;
 mod figures;
+mod redis;
 mod show;
+mod site;
+mod workers;
 
 use anyhow::{Context, bail};
-use figures::{Figures, Usage};
+use figures::{Figures, Measured};
 use loadtest::{Fleet, FleetPlan, Mix};
-use server::{
-    Running, campaigns,
-    config::Config,
-    registry::{self, Import, line::Format},
-};
+use site::{Plan, Site};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 /// The campaign that is launched when none is named.
 const CAMPAIGN: &str = include_str!("../../deploy/examples/demo.yaml");
-/// The settings of the server: waits of seconds, so that what fails is tried again while one watches.
-const SETTINGS: &str = r#"
-    [http.devices]
-    listen = "127.0.0.1:0"
-    [http.admin]
-    listen = "127.0.0.1:0"
-    [session]
-    answer_within = "5s"
-    [dispatch]
-    retry_base = "1s"
-    retry_cap = "4s"
-    poll = "20ms"
-    [[route]]
-    kind = "udp"
-    name = "udp"
-    per_second = 20000
-    [telemetry]
-    log = "warn"
-"#;
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(200);
 /// Lines of the registry handed over at once.
@@ -59,6 +45,18 @@ pub(crate) struct Args {
     /// Keep the server's data here instead of in a directory that is removed at the end
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Where the server keeps its rows; `redis` starts a private redis-server with the shipped settings
+    #[arg(long, value_enum, default_value_t = site::Store::Embedded)]
+    store: site::Store,
+    /// With `--store redis`: one that runs already, instead of a private one
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// So many servers, each a process of its own, over one Redis; devices are spread over them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    workers: Option<u16>,
+    /// With `--workers`: every message of a session goes to the next worker, over a connection of its own
+    #[arg(long, requires = "workers")]
+    round_robin: bool,
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> anyhow::Result<ExitCode> {
@@ -69,15 +67,19 @@ pub(crate) fn run(args: &Args, json: bool) -> anyhow::Result<ExitCode> {
     };
     let scratch = tempfile::tempdir().context("no directory for the server's data")?;
     let data = args.data.clone().unwrap_or_else(|| scratch.path().to_owned());
-    // As a TOML string, whatever the path holds.
-    let store = format!(
-        "[store]\nkind = \"embedded\"\npath = {}\n{SETTINGS}",
-        serde_json::to_string(&data)?
-    );
-    let config = Config::read("the demo's settings", &store, &[])?;
-    crate::serve::log(&config.telemetry)?;
     let runtime = tokio::runtime::Runtime::new().context("the runtime could not start")?;
-    let figures = runtime.block_on(demonstrate(args, &text, config, !json))?;
+    let figures = runtime.block_on(async {
+        std::fs::create_dir_all(&data)
+            .with_context(|| format!("{} cannot be made", data.display()))?;
+        let plan = Plan {
+            store: args.store,
+            redis: args.redis.as_deref(),
+            workers: args.workers,
+            devices: args.devices,
+            directory: &data,
+        };
+        demonstrate(args, &text, plan, !json).await
+    })?;
     show::print(&figures, args.faults.is_some(), json)?;
     Ok(if figures.complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -85,11 +87,10 @@ pub(crate) fn run(args: &Args, json: bool) -> anyhow::Result<ExitCode> {
 async fn demonstrate(
     args: &Args,
     text: &str,
-    config: Config,
+    plan: Plan<'_>,
     talk: bool,
 ) -> anyhow::Result<Figures> {
-    let authority = config.authorities.first().cloned().context("no authority is configured")?;
-    let running = server::start(config).await?;
+    let (mut site, authority) = Site::start(plan).await?;
     let fleet = Fleet::start(FleetPlan {
         seed: args.seed,
         server_id: authority.server_id.clone(),
@@ -97,30 +98,24 @@ async fn demonstrate(
         mix: args.faults.clone().unwrap_or_else(Mix::demo),
         user_owned: authority.user_owned.clone(),
         questions_expected: text.contains("ask:"),
-        ..FleetPlan::new(args.devices, format!("http://{}/dm/{}", running.devices, authority.name))
+        fronts: site.fronts(),
+        round_robin: args.round_robin,
+        ..FleetPlan::new(args.devices, site.dm_url(&authority.name))
     })
     .await
     .context("the simulated fleet could not start")?;
     let bar = show::Bar::new(talk, args.devices);
     bar.say("registering");
-    register(&running, &fleet, args.devices, &bar).await?;
+    register(&site, &fleet, args.devices, &bar).await?;
 
     bar.say("configuring");
-    let before = Usage::now();
+    let before = site.usage();
     let started = server::clock::stopwatch();
-    let submitted = match campaigns::submit(running.engine(), text, false).await {
-        Ok(submitted) => submitted,
-        Err(error) => {
-            for problem in error.problems() {
-                bar.line(&problem.to_string());
-            }
-            return Err(error).context("the campaign was not accepted");
-        }
-    };
-    let (mut view, mut most_ended) = (submitted.view, None);
+    let mut view = site.submit(text, |problem| bar.line(problem)).await?;
+    let mut most_ended = None;
     while view.state != "ended" {
         tokio::time::sleep(LOOK).await;
-        view = campaigns::view(running.engine(), &view.authority, &view.id).await?;
+        view = site.view(&view.authority, &view.id).await?;
         bar.at(&view.progress);
         let elapsed = started.elapsed();
         // Enrolment is done when every device has its job; until then a share means nothing.
@@ -136,23 +131,16 @@ async fn demonstrate(
     }
     let elapsed = started.elapsed();
     bar.end();
-    let by_fault = by_fault::count(running.engine(), &view, &fleet).await?;
-    let report = fleet.stop().await;
-    let figures = Figures {
-        outcomes_by_fault: by_fault,
-        ..Figures::new(&view, &report, elapsed, most_ended, running.engine().load(), before)
-    };
-    running.stop().await;
-    Ok(figures)
+    let (after, written) = (site.usage(), site.octets_since().await);
+    let by_fault = by_fault::count(&site, &view, &fleet).await?;
+    let fleet = fleet.stop().await;
+    let done = site.stop().await?;
+    let measured = Measured { view, fleet, elapsed, most_ended, done, before, after, written };
+    Ok(Figures { outcomes_by_fault: by_fault, ..Figures::new(&measured) })
 }
 
 /// Brings the fleet into the registry, as an operator's import would.
-async fn register(
-    running: &Running,
-    fleet: &Fleet,
-    devices: u64,
-    bar: &show::Bar,
-) -> anyhow::Result<()> {
+async fn register(site: &Site, fleet: &Fleet, devices: u64, bar: &show::Bar) -> anyhow::Result<()> {
     let header = fleet.registry_csv_header();
     for first in (0..devices).step_by(usize::try_from(LINES)?) {
         let mut lines = header.to_owned();
@@ -160,16 +148,7 @@ async fn register(
             lines.push('\n');
             lines.push_str(&line);
         }
-        let import = Import {
-            store: running.engine().store(),
-            vault: running.engine().vault(),
-            config: running.engine().config(),
-            format: Format::Csv,
-            authority: None,
-            reset_nonces: false,
-            first_line: first + 1,
-        };
-        let report = registry::import(&import, lines.as_bytes()).await?;
+        let report = site.import(lines, first + 1).await?;
         if let Some(error) = report.errors.first() {
             bail!(
                 "the registry refused a simulated device: line {}: {}: {}",

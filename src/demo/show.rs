@@ -118,6 +118,13 @@ fn text(figures: &Figures) -> String {
             figures.cpu_seconds,
             figures.peak_rss_mb
         ),
+        match figures.aof_octets_per_device {
+            Some(octets) => format!(
+                "{octets:.0} octets a device in the append-only file of Redis; processor time: {:.1} s here, {:.1} s workers, {:.1} s Redis",
+                figures.cpu_seconds_here, figures.cpu_seconds_workers, figures.cpu_seconds_redis
+            ),
+            None => String::new(),
+        },
         match figures.breaches {
             0 => "no device saw the server break a rule".to_owned(),
             breaches => {
@@ -125,7 +132,7 @@ fn text(figures: &Figures) -> String {
             }
         },
     ];
-    for line in lines {
+    for line in lines.iter().filter(|line| !line.is_empty()) {
         // Writing into a string does not fail.
         let _ = writeln!(text, "{line}");
     }

@@ -77,8 +77,13 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects from the device's own address when the server is on loopback too: every device has all its ports.
-    pub(crate) async fn open(authority: &str, from: Ipv4Addr) -> io::Result<Self> {
-        let to = match authority.parse::<SocketAddr>() {
+    /// `at` is where the host is, when that is known already.
+    pub(crate) async fn open(
+        authority: &str,
+        at: Option<SocketAddr>,
+        from: Ipv4Addr,
+    ) -> io::Result<Self> {
+        let to = match at.map_or_else(|| authority.parse::<SocketAddr>(), Ok) {
             Ok(to) => to,
             Err(_a_name) => {
                 let with_port = if authority.contains(':') {

@@ -6,12 +6,14 @@
 //! | `air` | the socket on which devices hear notifications |
 //! | `session` | a session over the network |
 //! | `http` | HTTP as a device speaks it |
+//! | `fronts` | which of several servers a device gets to |
 //! | `world` | what is remembered of devices that are not in a session |
 //! | `report` | counts, times and breaches |
 //!
 //! A device costs nothing until it is woken: it follows from the seed and its index.
 
 mod air;
+mod fronts;
 mod http;
 mod plan;
 mod report;
@@ -31,6 +33,7 @@ use crate::{
     tree::{Change, Found},
 };
 use air::Air;
+use fronts::Fronts;
 use report::Tally;
 use std::{
     io,
@@ -62,6 +65,7 @@ pub struct Fleet {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) world: World,
+    pub(crate) fronts: Fronts,
     pub(crate) tally: Tally,
     stop: CancellationToken,
     sessions: TaskTracker,
@@ -94,6 +98,7 @@ impl Fleet {
         };
         let shared = Arc::new(Shared {
             world: World::new(terms),
+            fronts: Fronts::new(plan.fronts.clone(), plan.round_robin),
             tally: Tally::default(),
             stop: CancellationToken::new(),
             sessions: TaskTracker::new(),

@@ -1,7 +1,7 @@
 //! A fleet as it is wanted, and what cannot be had.
 
 use crate::{faults::Mix, fleet::http::Url, identity::MOST_DEVICES};
-use std::{io, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 /// A fleet as it is wanted.
 #[derive(Debug, Clone)]
@@ -10,6 +10,11 @@ pub struct FleetPlan {
     pub seed: u64,
     /// Where devices begin their sessions, as `http://host:port/path`.
     pub dm_url: String,
+    /// Where the host of every URL leads; empty: where the network says. Devices are spread over them, and go to the next
+    /// one when one does not answer.
+    pub fronts: Vec<SocketAddr>,
+    /// Every message goes to the next front, over a connection of its own.
+    pub round_robin: bool,
     /// The port on which every device hears notifications; 0 takes one that is free.
     pub udp_port: u16,
     /// The server identifier in notifications, and the user name of the server's credentials.
@@ -34,6 +39,8 @@ impl FleetPlan {
             devices,
             seed: 1,
             dm_url: dm_url.into(),
+            fronts: Vec::new(),
+            round_robin: false,
             udp_port: 0,
             server_id: "dm.operator.example".to_owned(),
             authority: "operator".to_owned(),

@@ -123,7 +123,8 @@ impl Line<'_> {
             io::Error::new(io::ErrorKind::InvalidInput, "a device speaks only http here")
         })?;
         if !self.connection.as_ref().is_some_and(|connection| connection.serves(&url)) {
-            let opening = Connection::open(url.authority, self.identity.address);
+            let front = self.shared.fronts.next();
+            let opening = Connection::open(url.authority, front, self.identity.address);
             self.connection = Some(timeout(CONNECT_WITHIN, opening).await??);
         }
         let connection = self.connection.as_mut().ok_or(io::ErrorKind::NotConnected)?;
@@ -136,6 +137,9 @@ impl Line<'_> {
             body: outgoing.octets,
         };
         let reply = timeout(ANSWER_WITHIN, connection.post(post)).await??;
+        if self.shared.fronts.every_message() {
+            self.connection = None;
+        }
         if reply.status == 200 {
             self.tally.messages.push(clock::now().duration_since(sent));
             self.tally.octets_sent += outgoing.octets.len();

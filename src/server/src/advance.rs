@@ -231,7 +231,11 @@ impl Settlement<'_> {
                 let deadline = self.now.plus(wait.unwrap_or_default() + Duration::from_mins(1));
                 turn.step(job.seq, |job| job.on_phase(Phase::Ask, deadline));
             }
-            News::WriteSent(job) => turn.step(job.seq, |job| job.on_write_sent(deadline)),
+            News::WriteSent(job) => {
+                // It says that the user agreed, if somebody asked; and whoever forgets it would call the job cancelled.
+                turn.must_last();
+                turn.step(job.seq, |job| job.on_write_sent(deadline));
+            }
             News::Part(job) => self.renew(turn, job.seq, deadline),
             // A device that falls silent before its proof is read again, as one that falls silent after a write is.
             News::Proving(job) => turn.step(job.seq, |job| job.on_phase(Phase::Prove, deadline)),

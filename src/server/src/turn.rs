@@ -82,6 +82,11 @@ impl Turn {
         &self.id
     }
 
+    /// What this turn writes must not be lost with a server: a user's answer, a write that is on its way.
+    pub(crate) fn must_last(&mut self) {
+        self.change.replicated = true;
+    }
+
     /// The device was claimed from this queue.
     pub(crate) fn claimed(&mut self, queue: QueueName) {
         self.claimed.push(queue);
@@ -245,6 +250,7 @@ impl Turn {
     fn report(&mut self, change: &mut Change) {
         for active in &self.device.jobs {
             let Some(outcome) = active.job.outcome() else { continue };
+            change.replicated = true;
             let result = ResultRow {
                 outcome,
                 at: self.now,
@@ -323,4 +329,5 @@ pub(crate) fn unknown_device(id: &DeviceId, seq: u64, run: u16, now: Instant) ->
         .add(seq, progress::ENROLLED, 1)
         .add(seq, Outcome::UnknownDevice.field(), 1)
         .event(event.to_octets())
+        .on_replicas()
 }

@@ -38,6 +38,52 @@ async fn what_was_acknowledged_is_there_after_redis_was_killed() {
     assert_eq!(store.events(contract::shard(), EventId(0), 9).await.unwrap().len(), 1);
 }
 
+/// With the settings of `deploy/redis.conf`, in the middle of many commits: C1, invariant 2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_killed_among_many_commits_keeps_every_acknowledged_one_and_none_twice() {
+    let mut server = Server::start();
+    let store: Shared = Arc::new(server.connect().await);
+    let writers: Vec<_> = (0..8u64)
+        .map(|writer| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let mut acknowledged = Vec::new();
+                for number in 0..400u64 {
+                    let change =
+                        Change::new().put(contract::key(&format!("{writer} {number}")), "x");
+                    match store.commit(contract::shard(), vec![change.add(1, "f", 1)]).await {
+                        Ok(verdicts) => {
+                            assert_eq!(verdicts, [Verdict::Done]);
+                            acknowledged.push(number);
+                        }
+                        Err(StoreError::Unavailable { .. } | StoreError::Backend { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                (writer, acknowledged)
+            })
+        })
+        .collect();
+    while store.counters(contract::shard(), 1).await.unwrap().iter().all(|(_, sum)| *sum < 100) {
+        tokio::task::yield_now().await;
+    }
+    server.crash();
+    let mut expected = 0;
+    for writer in writers {
+        let (writer, acknowledged) = writer.await.unwrap();
+        for number in acknowledged {
+            let row = contract::read(&store, &contract::key(&format!("{writer} {number}"))).await;
+            assert!(row.is_some(), "{writer} {number} was acknowledged and is gone");
+            expected += 1;
+        }
+    }
+    let page = store.scan(contract::shard(), Table::Device, None, 4096).await.unwrap();
+    let rows = i64::try_from(page.rows.len()).unwrap();
+    assert!(rows >= expected && expected > 100);
+    let sums = store.counters(contract::shard(), 1).await.unwrap();
+    assert_eq!(sums, [("f".to_owned(), rows)], "every row was counted once");
+}
+
 #[tokio::test]
 async fn a_store_finds_its_way_back_to_a_redis_that_was_away() {
     let mut server = Server::start();

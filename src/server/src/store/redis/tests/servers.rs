@@ -14,16 +14,8 @@ use crate::store::redis::{Place, RedisConfig, RedisStore};
 /// Longer than anything takes on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// As `deploy/redis.conf` says it.
-const SETTINGS: [(&str, &str); 7] = [
-    ("--bind", "127.0.0.1"),
-    ("--save", ""),
-    ("--appendonly", "yes"),
-    ("--appendfsync", "always"),
-    ("--hash-max-listpack-value", "2048"),
-    ("--hash-max-listpack-entries", "64"),
-    ("--protected-mode", "no"),
-];
+/// What operators are given, so that its promises are what is tested.
+const SETTINGS: &str = include_str!("../../../../../../deploy/redis.conf");
 
 /// One Redis.
 pub(super) struct Server {
@@ -137,9 +129,9 @@ fn a_port() -> u16 {
 }
 
 fn run(directory: &Path, port: u16, more: &[(&'static str, String)]) -> Child {
+    std::fs::write(directory.join("redis.conf"), SETTINGS).unwrap();
     let mut command = Command::new("redis-server");
-    command.arg("--port").arg(port.to_string()).arg("--dir").arg(directory);
-    command.args(SETTINGS.iter().flat_map(|(name, value)| [name, value]));
+    command.current_dir(directory).arg("redis.conf").arg("--port").arg(port.to_string());
     command.args(more.iter().flat_map(|(name, value)| [*name, value.as_str()]));
     spawn(command)
 }
