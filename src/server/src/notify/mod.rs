@@ -80,11 +80,11 @@ impl SendError {
     /// The word for it in metrics.
     pub(crate) fn reason(&self) -> NotSent {
         match self {
-            Self::Udp(UdpError::NoAddress) => NotSent::Address,
-            Self::Udp(UdpError::Refused(_)) => NotSent::Network,
-            Self::Smpp(SmppError::Submission(
+            Self::Udp(UdpError::NoAddress)
+            | Self::Smpp(SmppError::Submission(
                 SubmissionError::NoNumber | SubmissionError::Number,
             )) => NotSent::Address,
+            Self::Udp(UdpError::Refused(_)) => NotSent::Network,
             Self::Smpp(SmppError::Submission(_)) => NotSent::Unwritable,
             Self::Smpp(SmppError::NoBind | SmppError::Unsent(smpp::Unsent::NotWritten)) => {
                 NotSent::Down
