@@ -1,7 +1,7 @@
 //! The two encodings of a message, their names in HTTP, the bounds of reading, and what can go wrong.
 
 use crate::{
-    message::{Command, Message},
+    message::{Command, Element, Message},
     salvage::Salvaged,
     wbxml, xml,
 };
@@ -31,6 +31,14 @@ impl Encoding {
         match self {
             Self::Xml => xml::salvage(octets, limits),
             Self::Wbxml => wbxml::salvage(octets, limits),
+        }
+    }
+
+    /// The elements of a document that is no message, up to the first fault, for people.
+    pub fn outline(self, octets: &[u8], limits: &Limits) -> Option<Element> {
+        match self {
+            Self::Xml => xml::outline(octets, limits),
+            Self::Wbxml => wbxml::outline(octets, limits),
         }
     }
 

@@ -31,6 +31,13 @@ pub(crate) fn message<'a>(source: &mut impl Source<'a>) -> Option<Salvaged> {
     Some(Salvaged { message, error: ending.error? })
 }
 
+/// The elements up to the first fault, whatever they are.
+pub(crate) fn element<'a>(source: &mut impl Source<'a>) -> Option<Element> {
+    let mut ending = Ending { source, open: 0, error: None };
+    let Ok(Event::Open(_)) = ending.next() else { return None };
+    Assembler::new(&mut ending).element().ok()
+}
+
 impl<'a, S: Source<'a>> Source<'a> for Ending<'_, S> {
     fn next(&mut self) -> Result<Event<'a>, ReadError> {
         if self.error.is_none() {
@@ -69,7 +76,7 @@ impl<'a, S: Source<'a>> Source<'a> for Ending<'_, S> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Encoding, Limits, ReadError};
+    use crate::{Encoding, Limits, ReadError, message::Content};
 
     const WHOLE: &str = "<SyncML><SyncHdr><VerDTD>1.2</VerDTD><VerProto>DM/1.2</VerProto><SessionID>1</SessionID>\
         <MsgID>1</MsgID><Target><LocURI>a</LocURI></Target><Source><LocURI>b</LocURI></Source></SyncHdr><SyncBody>\
@@ -92,6 +99,17 @@ mod tests {
             assert!(encoding.salvage(octets, &limits).is_none(), "nothing is wrong with it");
             assert!(encoding.salvage(&octets[..20], &limits).is_none(), "no header to tell of");
         }
+    }
+
+    #[test]
+    fn a_document_without_a_whole_header_is_still_elements() {
+        let cut = &WHOLE[..WHOLE.find("<Target>").unwrap()];
+        let root = Encoding::Xml.outline(cut.as_bytes(), &Limits::default()).unwrap();
+        let [Content::Element(header)] = root.content.as_slice() else { panic!("{root:?}") };
+        assert_eq!((root.name.as_str(), header.content.len()), ("SyncML", 4));
+        assert!(Encoding::Wbxml.outline(b"\x02\xA4\x01\x6A\x00", &Limits::default()).is_none());
+        let root = Encoding::Wbxml.outline(b"\x02\xA4\x01\x6A\x00\x6D\x6C", &Limits::default());
+        assert_eq!(root.unwrap().content.len(), 1);
     }
 
     #[test]

@@ -6,7 +6,13 @@ use super::{
     layer::{Layer, Look, Packet, Problem, Whole, encoding_name},
     mask, provisioning, tree, words,
 };
-use wire::{Encoding, Limits, bootstrap::Provisioning, tnds::Tree};
+use std::fmt::Write;
+use wire::{
+    Encoding, Limits,
+    bootstrap::Provisioning,
+    message::{Content, Element},
+    tnds::Tree,
+};
 
 /// An operator's own file may be larger than what a device may send, not deeper.
 fn limits() -> Limits {
@@ -81,11 +87,11 @@ pub(super) fn wbxml(octets: &[u8], look: Look<'_>) -> Result<Packet, Problem> {
             .map_err(|error| Problem::of(&anyhow::Error::new(error), octets))?;
         return Ok(provisioning::layer(document, Encoding::Wbxml, octets.len(), look));
     }
-    message(octets, Encoding::Wbxml, look).or_else(|problem| {
-        // Both are documents with the code pages of SyncML; only the root differs.
-        let tree = Tree::from_wbxml(octets).map_err(|_no_tree| problem)?;
-        Ok(standing_tree(&tree, Encoding::Wbxml, octets.len(), look))
-    })
+    // Both are documents with the code pages of SyncML; only the root differs.
+    if let Ok(tree) = Tree::from_wbxml(octets) {
+        return Ok(standing_tree(&tree, Encoding::Wbxml, octets.len(), look));
+    }
+    message(octets, Encoding::Wbxml, look)
 }
 
 fn message(octets: &[u8], encoding: Encoding, look: Look<'_>) -> Result<Packet, Problem> {
@@ -95,13 +101,71 @@ fn message(octets: &[u8], encoding: Encoding, look: Look<'_>) -> Result<Packet, 
             let problem = Problem::of(&anyhow::Error::new(error), octets);
             match encoding.salvage(octets, &limits()) {
                 Some(salvaged) => (salvaged.message, Some(problem)),
-                None => return Err(problem),
+                None => return outline(octets, encoding, problem, look),
             }
         }
     };
     mask::prepare(&mut message, look.show_secrets);
     let message = Box::new(message);
     Ok(Packet::Message(Whole { encoding, octets: octets.len(), message, problem }))
+}
+
+/// The elements of what is no message: its header is not whole, or missing.
+fn outline(
+    octets: &[u8],
+    encoding: Encoding,
+    problem: Problem,
+    look: Look<'_>,
+) -> Result<Packet, Problem> {
+    let root = encoding.outline(octets, &limits()).filter(|root| root.name == "SyncML");
+    let Some(root) = root else { return Err(problem) };
+    let title = format!(
+        "elements of a SyncML message, {}, {}",
+        encoding_name(encoding),
+        words::count(octets.len(), "octet")
+    );
+    let mut lines = String::new();
+    let mut left = MOST_LINES;
+    elements(&root, 0, look, &mut left, &mut lines).expect("a string takes everything");
+    if left == 0 {
+        lines.push_str("  …\n");
+    }
+    let json = lines.lines().collect();
+    Ok(Packet::Layer(
+        Layer::new("elements", title).body(lines, "lines", json).broken(Some(problem)),
+    ))
+}
+
+/// The most lines of elements; what is nested for its own sake says no more after that.
+const MOST_LINES: usize = 100;
+
+/// An element a line; what may be a secret is hidden.
+fn elements(
+    one: &Element,
+    indent: usize,
+    look: Look<'_>,
+    left: &mut usize,
+    out: &mut String,
+) -> std::fmt::Result {
+    if *left == 0 {
+        return Ok(());
+    }
+    *left -= 1;
+    write!(out, "{:indent$}{}", "", words::plain(&one.name))?;
+    let secret = !look.show_secrets && ["Data", "NextNonce", "Value"].contains(&one.name.as_str());
+    for content in &one.content {
+        match content {
+            Content::Text(_) | Content::Opaque(_) if secret => write!(out, " {}", mask::HIDDEN)?,
+            Content::Text(text) => write!(out, " {}", words::quoted(text))?,
+            Content::Opaque(octets) => write!(out, " {}", words::octets(octets))?,
+            Content::Element(_) => {}
+        }
+    }
+    writeln!(out)?;
+    one.content.iter().try_for_each(|content| match content {
+        Content::Element(inner) => elements(inner, indent + 2, look, left, out),
+        Content::Text(_) | Content::Opaque(_) => Ok(()),
+    })
 }
 
 /// A management tree that is no part of a message.

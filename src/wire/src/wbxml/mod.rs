@@ -9,7 +9,7 @@ mod read;
 mod write;
 
 pub use read::read;
-pub(crate) use read::{read_element, salvage};
+pub(crate) use read::{outline, read_element, salvage};
 pub use write::{command_octets, write};
 
 /// Global tokens (WAP-192, "Global tokens").

@@ -35,6 +35,15 @@ pub(crate) fn salvage(octets: &[u8], limits: &Limits) -> Option<Salvaged> {
     salvage::message(&mut Document::new(octets, limits).ok()?)
 }
 
+/// Reads the elements up to the first fault.
+pub(crate) fn outline(octets: &[u8], limits: &Limits) -> Option<Element> {
+    if octets.len() > limits.octets {
+        return None;
+    }
+    let limits = Limits { depth: limits.depth.min(256), ..*limits };
+    salvage::element(&mut Document::new(octets, limits).ok()?)
+}
+
 /// Reads any document with the code pages of SyncML, such as a management tree by itself.
 pub(crate) fn read_element(octets: &[u8], limits: &Limits) -> Result<Element, ReadError> {
     if octets.len() > limits.octets {

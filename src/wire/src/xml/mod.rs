@@ -12,5 +12,5 @@ mod write;
 
 pub(crate) use infoset::{Infoset, parse};
 pub use read::read;
-pub(crate) use read::{read_element, salvage};
+pub(crate) use read::{outline, read_element, salvage};
 pub use write::{command_octets, write};

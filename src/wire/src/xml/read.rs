@@ -46,6 +46,17 @@ pub(crate) fn salvage(octets: &[u8], limits: &Limits) -> Option<Salvaged> {
     }
 }
 
+/// Reads the elements up to the first fault.
+pub(crate) fn outline(octets: &[u8], limits: &Limits) -> Option<Element> {
+    check_length(octets, limits).ok()?;
+    let text = decode(octets).ok()?;
+    let end = match Document::new(&text, limits) {
+        Err(ReadError::Character { at }) => at,
+        _ => text.len(),
+    };
+    salvage::element(&mut Document::new(text.get(..end)?, limits).ok()?)
+}
+
 /// Reads any document, such as a value in XML.
 pub(crate) fn read_element(text: &str, limits: &Limits) -> Result<Element, ReadError> {
     check_length(text.as_bytes(), limits)?;
