@@ -244,7 +244,7 @@ impl Settlement<'_> {
                 event.data.clone().unwrap_or_default(),
             ),
             // Nothing to store: the door counts refusals, and a gap or an abort shows in how the session went on.
-            News::Refused | News::Gap(_) | News::Abort => {}
+            News::Refused | News::Gap(_) | News::Stray(_) | News::Abort => {}
             News::Over(end) => self.over(turn, row, *end),
         }
     }

@@ -453,6 +453,9 @@ impl Attempt<'_> {
                 News::ServerRefused => {
                     metrics.faults.at(Fault::ServerCredentialsRefused).increment(1);
                 }
+                News::Stray(answers) => {
+                    self.engine.load.strays.fetch_add(u64::from(*answers), Ordering::Relaxed);
+                }
                 _ => {}
             }
         }

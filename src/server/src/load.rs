@@ -18,6 +18,8 @@ pub struct Load {
     pub refused: AtomicU64,
     /// Messages answered from what was stored.
     pub repeats: AtomicU64,
+    /// Answers of devices to what was no longer asked, or never was.
+    pub strays: AtomicU64,
 }
 
 impl Load {

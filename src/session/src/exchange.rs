@@ -1,8 +1,8 @@
 //! One message in, one reply out: the order in which things are looked at.
 
 use crate::{
-    Atomic, AuthKind, Context, End, Facts, Failure, JobEnd, JobRef, News, Outcome, Parts, Phase,
-    Session, Stage, Step, Why,
+    Atomic, AuthKind, Context, End, Facts, Failure, JobEnd, JobRef, News, Outcome, Owed, Parts,
+    Phase, Session, Stage, Step, Why,
     auth::Proof,
     command,
     hearing::Heard,
@@ -14,13 +14,11 @@ use crate::{
 };
 use wire::{
     digest,
+    ids::CmdIds,
     message::{Block, Command, Item, Message},
     meta::Meta,
     status::StatusCode,
 };
-
-/// The longest reply, in octets, whatever a device claims to take: the larger of two field clients took 60 kB.
-const LONGEST_REPLY: usize = 60_000;
 
 /// A message being answered.
 #[derive(Debug)]
@@ -38,6 +36,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) parts: Parts,
     /// Large objects of the device that broke, as Alert 1225 names them.
     pub(crate) broken: Vec<Item>,
+    /// Answers to what is not asked.
+    pub(crate) strays: u32,
     /// Our package goes on in our next message.
     pub(crate) open: bool,
 }
@@ -85,6 +85,7 @@ impl<'a> Exchange<'a> {
             news: Vec::new(),
             parts: Parts::default(),
             broken: Vec::new(),
+            strays: 0,
             open: false,
         }
     }
@@ -113,6 +114,8 @@ impl<'a> Exchange<'a> {
         if let Some(octets) = header.meta.max_obj_size {
             self.session.max_obj_size = Some(u32::try_from(octets).unwrap_or(u32::MAX));
         }
+        self.reply = self.reply.within(self.session.max_msg_size.map(u64::from));
+        self.reply.owed_statuses(std::mem::take(&mut self.session.owed));
         let changed = self.take_up();
         let heard = self.hear();
         self.count();
@@ -160,6 +163,7 @@ impl<'a> Exchange<'a> {
         }
         if heard.aborted {
             self.news.push(News::Abort);
+            self.blame_value();
             self.over(End::Aborted);
             return true;
         }
@@ -194,6 +198,11 @@ impl<'a> Exchange<'a> {
             self.break_open_object();
         }
         self.tell_broken();
+        if self.reply.owes() {
+            // The statuses come first; everything else waits for the device's next message.
+            self.ask_for_next();
+            return false;
+        }
         match self.go_on_sending(&heard) {
             Going::Nowhere => {}
             Going::On(last) => {
@@ -213,6 +222,20 @@ impl<'a> Exchange<'a> {
         !self.open
     }
 
+    /// One device says 200 to a Get and ends the session where the value should have come, because that is too large for
+    /// it to send. It would do the same in every session to come.
+    fn blame_value(&mut self) {
+        let sent = self.session.sent.as_ref().filter(|_| self.session.incoming.is_none());
+        let orders = sent.map(Sent::orders).unwrap_or_default();
+        let Some(order) = orders.iter().find(|order| order.is_value_withheld()).copied() else {
+            return;
+        };
+        let Some(job) = &self.job else { return };
+        let failure = job.failure(order.what, order.code(), Why::Withheld);
+        let is_written = failure.phase == Phase::Prove;
+        self.end_job(if is_written { Outcome::Broken(failure) } else { Outcome::Failed(failure) });
+    }
+
     /// The device's package goes on in another message: until it is complete, nothing new is sent (DM Protocol 1.2,
     /// "Multiple messages in a package").
     fn ask_for_more(&mut self) -> bool {
@@ -223,17 +246,33 @@ impl<'a> Exchange<'a> {
             self.over(End::GaveUp);
             return true;
         }
-        self.reply.push_anyway(|id| Command::Alert(command::next_message(id)));
+        self.ask_for_next();
         false
+    }
+
+    /// Alert 1222. Without it, a device takes a message that holds nothing but statuses for the end of the session.
+    fn ask_for_next(&mut self) {
+        self.reply.push_anyway(|id| Command::Alert(command::next_message(id)));
+    }
+
+    /// Leaves what does not fit beside the statuses to our next message, if it fits there. Once in a row: the next one
+    /// has fewer statuses, or it never will.
+    fn postpone(&mut self, command: &Command) -> bool {
+        let octets = self.context.encoding.command_octets(command).unwrap_or(usize::MAX);
+        let fits = self.reply.bare_octets().saturating_add(octets) <= self.reply.limit();
+        if !fits || !self.reply.has_statuses() || self.session.postponed {
+            return false;
+        }
+        self.ask_for_next();
+        (self.open, self.session.postponed) = (true, true);
+        true
     }
 
     /// Alert 1225 for every large object that broke: the device may send it again.
     fn tell_broken(&mut self) {
-        let limit = self.limit();
         for item in std::mem::take(&mut self.broken) {
-            let told = self
-                .reply
-                .push(limit, |ids| Some(Command::Alert(command::no_end(ids.next_id(), item))));
+            let told =
+                self.reply.push(|ids| Some(Command::Alert(command::no_end(ids.next_id(), item))));
             if told.is_err() {
                 return;
             }
@@ -350,15 +389,18 @@ impl<'a> Exchange<'a> {
 
     /// Sends as many of `whats` as fit. An error is about the first, when not even that one does.
     pub(crate) fn send(&mut self, whats: &[What]) -> Result<(), Failure> {
-        let (limit, first) = (self.limit(), self.reply.next_number());
+        let first = self.reply.next_number();
         let mut fitting = 0;
         for what in whats.iter().take(Sent::MOST) {
-            match self
-                .reply
-                .push(limit, |ids| command::build(*what, ids.next_id(), self.job.as_ref()))
-            {
+            match self.reply.push(|ids| command::build(*what, ids.next_id(), self.job.as_ref())) {
                 Ok(()) => fitting += 1,
-                Err(NoRoom::Full) if fitting == 0 => return self.begin_object(*what),
+                Err(NoRoom::Full) if fitting == 0 => {
+                    let command = command::build(*what, self.reply.next_id(), self.job.as_ref());
+                    if command.is_some_and(|command| self.postpone(&command)) {
+                        return Ok(());
+                    }
+                    return self.begin_object(*what);
+                }
                 Err(no_room) if fitting == 0 => return Err(self.unsendable(*what, no_room)),
                 Err(NoRoom::Full | NoRoom::Unwritable) => break,
             }
@@ -369,22 +411,23 @@ impl<'a> Exchange<'a> {
 
     /// Sends all of `whats` as one Atomic, which has to fit into one message.
     fn send_atomic(&mut self, whats: &[What]) -> Result<(), Failure> {
-        let (limit, first) = (self.limit(), self.reply.next_number());
-        let pushed = if whats.len() < Sent::MOST {
-            self.reply.push(limit, |ids| {
-                let id = Some(ids.next_id());
-                let writes = whats
-                    .iter()
-                    .map(|what| command::build(*what, ids.next_id(), self.job.as_ref()));
-                Some(Command::Atomic(Block {
-                    id,
-                    commands: writes.collect::<Option<_>>()?,
-                    ..Block::default()
-                }))
-            })
-        } else {
-            Err(NoRoom::Full)
+        let first = self.reply.next_number();
+        let atomic = |ids: &mut CmdIds| {
+            let id = Some(ids.next_id());
+            let writes =
+                whats.iter().map(|what| command::build(*what, ids.next_id(), self.job.as_ref()));
+            let commands = writes.collect::<Option<_>>()?;
+            Some(Command::Atomic(Block { id, commands, ..Block::default() }))
         };
+        let pushed =
+            if whats.len() < Sent::MOST { self.reply.push(atomic) } else { Err(NoRoom::Full) };
+        if pushed == Err(NoRoom::Full)
+            && whats.len() < Sent::MOST
+            && let Some(command) = atomic(&mut CmdIds::default())
+            && self.postpone(&command)
+        {
+            return Ok(());
+        }
         pushed.map_err(|no_room| self.unsendable(What::Block, no_room))?;
         self.note_sent(first, std::iter::once(What::Block).chain(whats.iter().copied()));
         Ok(())
@@ -408,12 +451,7 @@ impl<'a> Exchange<'a> {
             }
         }
         self.session.sent = Some(Sent::new(self.reply.msg_id(), first, whats));
-    }
-
-    /// The most octets of this reply.
-    pub(crate) fn limit(&self) -> usize {
-        let device = self.session.max_msg_size.and_then(|octets| usize::try_from(octets).ok());
-        device.unwrap_or(self.context.reply_octets).min(LONGEST_REPLY)
+        self.session.postponed = false;
     }
 
     fn finish(mut self, last: bool) -> Step {
@@ -433,8 +471,11 @@ impl<'a> Exchange<'a> {
             };
         }
         self.session.ours = self.reply.msg_id();
+        self.session.owed = self.reply.take_owed();
         if self.session.over() {
+            self.reply.keep_statuses();
             self.drop_open_object();
+            self.session.owed = Owed::default();
         }
         if let Some(job) = self.job.take() {
             self.session.stage = Stage::Working(Box::new(job.run.put_down()));

@@ -67,9 +67,15 @@ impl Exchange<'_> {
                 | Command::Sequence(_) => Some(StatusCode::NotAllowed),
                 Command::Unknown(_) => command_id(command).map(|_| StatusCode::NotImplemented),
             };
-            if let Some(code) = owed {
+            if let Some(code) = owed
+                && !wants_no_status(command)
+                && !message.header.no_resp
+            {
                 self.reply.status(command_id(command).as_ref(), command.name(), code);
             }
+        }
+        if self.strays > 0 {
+            self.news.push(News::Stray(self.strays));
         }
         heard
     }
@@ -97,11 +103,17 @@ impl Exchange<'_> {
                 }
             }
             StatusTarget::Command(cmd_ref) => {
+                let is_meant =
+                    session.sent.as_ref().is_some_and(|sent| sent.is_meant(status.msg_ref));
                 if let (Some(sent), Some(code)) = (&mut session.sent, status.code)
-                    && sent.is_meant(status.msg_ref)
+                    && is_meant
                     && let Some(place) = sent.place(cmd_ref)
                 {
                     sent.status(place, code);
+                }
+                // (Of our last message, it may be about an alert, which waits for nothing.)
+                if !is_last && !is_meant {
+                    self.strays += 1;
                 }
             }
             StatusTarget::Unnamed => {}
@@ -110,12 +122,14 @@ impl Exchange<'_> {
 
     /// Files values with the commands that asked for them. Results are owed a status only when something is wrong.
     fn hear_results(&mut self, results: &Results, heard: &mut Heard) -> Option<StatusCode> {
-        let past = match &self.session.sent {
-            Some(sent) => sent.is_past(results.msg_ref),
-            None => results.msg_ref.is_some_and(|msg| msg.0 < self.session.ours),
+        let is_other = match &self.session.sent {
+            Some(sent) => !sent.is_meant(results.msg_ref),
+            None => results.msg_ref.is_some_and(|msg| msg.0 != self.session.ours),
         };
-        if past {
+        let goes_on = results.items.iter().any(|item| self.open_results(results, item).is_some());
+        if is_other && !goes_on {
             // Windows repeats results in the message that follows.
+            self.strays += 1;
             return None;
         }
         let mut owed = None;
@@ -370,6 +384,21 @@ impl Exchange<'_> {
             }
         }
         owed
+    }
+}
+
+/// `NoResp`: the sender wants no status for the command.
+fn wants_no_status(command: &Command) -> bool {
+    match command {
+        Command::Add(edit)
+        | Command::Replace(edit)
+        | Command::Delete(edit)
+        | Command::Copy(edit)
+        | Command::Get(edit) => edit.no_resp,
+        Command::Exec(exec) => exec.no_resp,
+        Command::Alert(alert) => alert.no_resp,
+        Command::Atomic(block) | Command::Sequence(block) => block.no_resp,
+        Command::Status(_) | Command::Results(_) | Command::Unknown(_) => false,
     }
 }
 

@@ -17,6 +17,7 @@
 //! | `exchange` | one message in, one reply out: the order in which things are looked at |
 //! | `hearing` | what each command of a message means, and the status that it is owed |
 //! | `large_object` | values that are longer than a message, in parts |
+//! | `owed` | statuses that did not fit into their reply |
 //! | `sent` | commands that wait for their answers |
 //! | `command` | what is sent, as commands of the protocol |
 //! | `reply` | a reply in the making, within the size that the device takes |
@@ -32,6 +33,7 @@ mod exchange;
 mod hearing;
 mod job;
 pub mod large_object;
+mod owed;
 mod phases;
 mod pin;
 pub mod place;
@@ -55,6 +57,7 @@ pub use step::{
 use auth::{Proof, ServerAuth};
 use exchange::Exchange;
 use large_object::Incoming;
+use owed::Owed;
 use run::Run;
 use sent::Sent;
 use serde::{Deserialize, Serialize};
@@ -89,6 +92,10 @@ pub struct Session {
     server_auth: ServerAuth,
     /// The nonce that the device gave in this session, if it did.
     server_nonce: Option<Nonce>,
+    /// Statuses that did not fit into our last message.
+    owed: Owed,
+    /// Our last message had room for statuses only.
+    postponed: bool,
     /// Commands of ours that wait for their answers.
     sent: Option<Sent>,
     stage: Stage,

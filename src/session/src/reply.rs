@@ -1,6 +1,6 @@
 //! A reply in the making: statuses first, then commands, within the size that the device takes.
 
-use crate::Context;
+use crate::{Context, Owed};
 use wire::{
     ids::{CmdId, CmdIds, MsgId, StatusTarget},
     message::{Address, Command, Cred, Data, Header, Item, Message, Status},
@@ -21,6 +21,10 @@ pub(crate) struct Reply<'a> {
     /// What it has with nothing but the status for the message itself.
     bare: usize,
     statuses: usize,
+    /// The most octets that it may have.
+    limit: usize,
+    /// Statuses for which there is no room.
+    owed: Owed,
 }
 
 /// Why a command is not in the reply.
@@ -35,6 +39,10 @@ impl<'a> Reply<'a> {
     const FRAME_OCTETS: usize = 900;
     /// The most statuses: a message with more commands than that is no device's.
     const MOST_STATUSES: usize = 256;
+    /// What "send the next message" takes.
+    const NEXT_OCTETS: usize = 100;
+    /// The longest reply, in octets, whatever a device claims to take: the larger of two field clients took 60 kB.
+    const LONGEST: usize = 60_000;
     /// The longest text that is echoed, in octets.
     const LONGEST_ECHO: usize = 1024;
 
@@ -49,7 +57,26 @@ impl<'a> Reply<'a> {
         let octets = Self::FRAME_OCTETS + texts.into_iter().map(escaped_octets).sum::<usize>();
         let (ids, commands) = (CmdIds::default(), Vec::new());
         let bare = octets;
-        Self { message, context, msg_id: MsgId(msg_id), ids, commands, octets, bare, statuses: 0 }
+        Self {
+            message,
+            context,
+            msg_id: MsgId(msg_id),
+            ids,
+            commands,
+            octets,
+            bare,
+            statuses: 0,
+            limit: 0,
+            owed: Owed::default(),
+        }
+        .within(header.meta.max_msg_size)
+    }
+
+    /// Within the `MaxMsgSize` of a device, as far as it is known.
+    pub(crate) fn within(mut self, max_msg_size: Option<u64>) -> Self {
+        let device = max_msg_size.map(|octets| usize::try_from(octets).unwrap_or(usize::MAX));
+        self.limit = device.unwrap_or(self.context.reply_octets).min(Self::LONGEST);
+        self
     }
 
     pub(crate) fn msg_id(&self) -> u32 {
@@ -98,10 +125,51 @@ impl<'a> Reply<'a> {
         if self.statuses >= Self::MOST_STATUSES {
             return;
         }
+        let mut ids = self.ids.clone();
+        let command = Command::Status(Status { id: Some(ids.next_id()), ..status });
+        let octets = self.context.encoding.command_octets(&command).unwrap_or(Self::LONGEST_ECHO);
+        let is_full = self.octets + octets + Self::NEXT_OCTETS > self.limit;
+        if let Command::Status(status) = &command
+            && self.statuses > 0
+            && (is_full || !self.owed.is_empty())
+        {
+            self.owed.add(status);
+            return;
+        }
         self.statuses += 1;
-        let status = Command::Status(Status { id: Some(self.ids.next_id()), ..status });
-        self.octets += self.context.encoding.command_octets(&status).unwrap_or(Self::LONGEST_ECHO);
-        self.commands.push(status);
+        self.octets += octets;
+        self.ids = ids;
+        self.commands.push(command);
+    }
+
+    /// The statuses that an earlier reply had no room for.
+    pub(crate) fn owed_statuses(&mut self, owed: Owed) {
+        for (msg, about, cmd, code) in owed.into_parts() {
+            let status = self.status_of(StatusTarget::Command(about), &cmd, code);
+            self.push_status(Status { msg_ref: Some(msg), ..status });
+        }
+    }
+
+    pub(crate) fn owes(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    pub(crate) fn take_owed(&mut self) -> Owed {
+        std::mem::take(&mut self.owed)
+    }
+
+    /// Whether there are statuses in it besides the one for the message itself.
+    pub(crate) fn has_statuses(&self) -> bool {
+        self.statuses > 1
+    }
+
+    /// Takes out everything but statuses: nothing else is said in the last message of a session.
+    pub(crate) fn keep_statuses(&mut self) {
+        self.commands.truncate(self.statuses);
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// The number that the next command will have.
@@ -118,20 +186,19 @@ impl<'a> Reply<'a> {
         self.bare
     }
 
-    /// Whether a command fits into a reply of `limit` octets.
-    pub(crate) fn room_for(&self, limit: usize, command: &Command) -> Result<(), NoRoom> {
+    /// Whether a command fits.
+    pub(crate) fn room_for(&self, command: &Command) -> Result<(), NoRoom> {
         let octets = self.context.encoding.command_octets(command);
         match octets {
-            Ok(octets) if self.octets + octets <= limit => Ok(()),
+            Ok(octets) if self.octets + octets <= self.limit => Ok(()),
             Ok(_) => Err(NoRoom::Full),
             Err(_) => Err(NoRoom::Unwritable),
         }
     }
 
-    /// Adds what `build` makes of the next ids, if it fits into a reply of `limit` octets.
+    /// Adds what `build` makes of the next ids, if it fits.
     pub(crate) fn push(
         &mut self,
-        limit: usize,
         build: impl FnOnce(&mut CmdIds) -> Option<Command>,
     ) -> Result<(), NoRoom> {
         let mut ids = self.ids.clone();
@@ -141,7 +208,7 @@ impl<'a> Reply<'a> {
             .encoding
             .command_octets(&command)
             .map_err(|_cannot_carry| NoRoom::Unwritable)?;
-        if self.octets + octets > limit {
+        if self.octets + octets > self.limit {
             return Err(NoRoom::Full);
         }
         self.octets += octets;
@@ -152,8 +219,9 @@ impl<'a> Reply<'a> {
 
     /// Adds a command that belongs to the answer itself, such as "send the next message".
     pub(crate) fn push_anyway(&mut self, build: impl FnOnce(CmdId) -> Command) {
-        let id = self.ids.next_id();
-        self.commands.push(build(id));
+        let command = build(self.ids.next_id());
+        self.octets += self.context.encoding.command_octets(&command).unwrap_or_default();
+        self.commands.push(command);
     }
 
     /// A challenge or a refusal: statuses, and nothing of the server.

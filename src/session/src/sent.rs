@@ -99,11 +99,6 @@ impl Sent {
         msg_ref.is_none_or(|MsgId(msg)| msg == self.msg)
     }
 
-    /// Whether a `MsgRef` means an earlier message, to which everything has been said.
-    pub(crate) fn is_past(&self, msg_ref: Option<MsgId>) -> bool {
-        msg_ref.is_some_and(|MsgId(msg)| msg < self.msg)
-    }
-
     /// The command that a `CmdRef` means.
     pub(crate) fn place(&self, cmd_ref: &CmdId) -> Option<usize> {
         let place = cmd_ref.number()?.checked_sub(self.first)?;
@@ -138,6 +133,12 @@ impl Sent {
 impl Order {
     pub(crate) fn code(self) -> Option<StatusCode> {
         self.code.map(StatusCode::from_code)
+    }
+
+    /// Whether a Get was said to be done, and no value has come.
+    pub(crate) fn is_value_withheld(self) -> bool {
+        let is_get = matches!(self.what, What::Keep(_) | What::Compare(_) | What::Proof(_));
+        is_get && self.note == Note::Nothing && self.code().is_some_and(StatusCode::is_success)
     }
 
     /// The command, answered by the code of another that stands for it.
@@ -226,9 +227,6 @@ mod tests {
         }
         assert!(
             sent.is_meant(None) && sent.is_meant(Some(MsgId(2))) && !sent.is_meant(Some(MsgId(1)))
-        );
-        assert!(
-            sent.is_past(Some(MsgId(1))) && !sent.is_past(Some(MsgId(3))) && !sent.is_past(None)
         );
     }
 }

@@ -1,7 +1,7 @@
 //! The first message of a session: is its version known, what does it prove, and who does the device say it is?
 
 use crate::{
-    Context, Facts, Last, Opening, ServerAuth, Session, Stage,
+    Context, Facts, Last, Opening, Owed, ServerAuth, Session, Stage,
     auth::{self, Proof},
     exchange::Exchange,
     reply::{Reply, cut, text_item},
@@ -42,6 +42,8 @@ pub fn open(message: &Message, context: &Context<'_>) -> Opening {
                 incoming: None,
                 server_auth: ServerAuth::begin(context.account),
                 server_nonce: None,
+                owed: Owed::default(),
+                postponed: false,
                 sent: None,
                 stage: Stage::Setup { asked: false },
                 done: Vec::new(),

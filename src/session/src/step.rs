@@ -56,6 +56,8 @@ pub enum News {
     Part(JobRef),
     /// So many messages of the device were never seen.
     Gap(u32),
+    /// So many answers to what is no longer asked, or never was: repeated ones, late ones. They change nothing.
+    Stray(u32),
     /// The device, or its user, ended the session (alert 1223).
     Abort,
     /// The device reports something.
@@ -169,6 +171,10 @@ pub enum Why {
     NoStatus,
     #[error("the device gave no value for the node")]
     NoValue,
+    #[error(
+        "the device ended the session where the value should have come; it may be too large for it to send"
+    )]
+    Withheld,
     #[error("the value did not come whole, however often it was asked for")]
     CutShort,
     #[error("the node does not hold what was written")]

@@ -116,7 +116,7 @@ impl Exchange<'_> {
 
     /// Whether a write fits a message in which nothing else stands.
     pub(crate) fn fits_alone(&self, what: What, setting: &Setting) -> bool {
-        let room = self.limit().saturating_sub(self.reply.bare_octets());
+        let room = self.reply.limit().saturating_sub(self.reply.bare_octets());
         let texts = setting.value.as_deref().map_or(0, str::len) + setting.uri.as_str().len();
         // Elements around it, and every character escaped: this is almost every setting.
         if 6 * texts + 400 <= room {
@@ -139,7 +139,7 @@ impl Exchange<'_> {
         }
         let octets =
             job.setting(slot).and_then(|setting| setting.value.as_deref()).map_or(0, str::len);
-        let room = self.limit().saturating_sub(self.reply.bare_octets()).max(1);
+        let room = self.reply.limit().saturating_sub(self.reply.bare_octets()).max(1);
         let left = Session::MOST_PART_MESSAGES.saturating_sub(self.session.part_messages);
         if octets / room >= usize::from(left) {
             return Err(too_large(job));
@@ -250,6 +250,7 @@ impl Exchange<'_> {
             Ok((octets, total)) => {
                 let next = at.saturating_add(octets);
                 let msg = self.reply.msg_id();
+                self.session.postponed = false;
                 self.session.sent = Some(Sent::new(msg, first, [What::Write { slot, manner }]));
                 if let Some(job) = &mut self.job {
                     if let Some(sending) = &mut job.run.sending {
@@ -269,7 +270,7 @@ impl Exchange<'_> {
     /// Adds as much of the value from `at` on as fits. The octets of the part, and of the whole.
     fn push_part(&mut self, slot: u8, manner: Manner, at: u32) -> Result<(u32, u32), Failure> {
         let what = What::Write { slot, manner };
-        let limit = self.limit();
+        let limit = self.reply.limit();
         let failed = |job: &Job, no_room| {
             job.failure(
                 what,
@@ -288,7 +289,7 @@ impl Exchange<'_> {
             let more = octets < rest.len();
             command::part(self.reply.next_id(), setting, manner, piece, size.filter(|_| more), more)
         };
-        let fits = |octets: usize| match self.reply.room_for(limit, &part(octets)) {
+        let fits = |octets: usize| match self.reply.room_for(&part(octets)) {
             Ok(()) => Ok(true),
             Err(NoRoom::Full) => Ok(false),
             Err(NoRoom::Unwritable) => Err(failed(job, NoRoom::Unwritable)),
@@ -300,7 +301,7 @@ impl Exchange<'_> {
         let command: Command = part(octets);
         let total = u32::try_from(value.len()).unwrap_or(u32::MAX);
         self.reply
-            .push(limit, |ids| {
+            .push(|ids| {
                 ids.next_id();
                 Some(command)
             })

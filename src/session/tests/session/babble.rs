@@ -40,6 +40,9 @@ pub(crate) enum Value {
     /// Without references and under another address.
     Unreferenced,
     Partial,
+    /// The first part of six octets, and what may be the rest.
+    First,
+    Rest,
 }
 
 #[derive(Debug, Clone)]
@@ -61,10 +64,12 @@ fn word() -> impl Strategy<Value = Word> {
     let value = || {
         prop_oneof![
             4 => Just(Value::Right),
-            2 => select(vec!["", "4", "***", "x/y"]).prop_map(Value::Other),
+            2 => select(vec!["", "4", "***", "x/y", "true"]).prop_map(Value::Other),
             1 => (0_usize..2500).prop_map(Value::Long),
             1 => Just(Value::Unreferenced),
             1 => Just(Value::Partial),
+            1 => Just(Value::First),
+            1 => Just(Value::Rest),
         ]
     };
     let back = || prop_oneof![8 => Just(0_u32), 1 => 1_u32..3];
@@ -72,7 +77,7 @@ fn word() -> impl Strategy<Value = Word> {
         2 => (back(), code.clone(), proptest::option::of(select(vec!["n1", ""]))).prop_map(|(back, code, nonce)| Word::Header { back, code, nonce }),
         6 => (0_usize..12, back(), proptest::option::weighted(0.9, code), proptest::option::of(value()))
             .prop_map(|(place, back, code, value)| Word::Answer { place, back, code, value }),
-        8 => (select(vec![200, 200, 200, 200, 202, 304, 404, 418, 406, 500, 507]), value())
+        8 => (select(vec![200, 200, 200, 200, 202, 213, 213, 304, 404, 418, 406, 424, 500, 507]), value())
             .prop_map(|(code, value)| Word::AnswerAll { code, value }),
         1 => select(vec![1101, 1200, 1201, 1222, 1223, 1224, 1225, 1226, 1250]).prop_map(Word::Alert),
         1 => Just(Word::DevInfo),
@@ -113,7 +118,10 @@ fn setting() -> impl Strategy<Value = Setting> {
         Verb::Exec,
     ]);
     let uri = select(vec!["A", "A/B", "A/B/C", "A/N/M/O/P", "S"]);
-    let value = select(vec!["5", "7", "x"]);
+    let value = prop_oneof![
+        8 => select(vec!["5", "7", "x"]).prop_map(str::to_owned),
+        1 => (1500_usize..4000).prop_map(|octets| "v".repeat(octets)),
+    ];
     (verb, uri, value, any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.1))
         .prop_map(|(verb, uri, value, node, secret, hidden)| {
             let node = node && uri == "A/B" && verb == Verb::Ensure;
@@ -121,7 +129,7 @@ fn setting() -> impl Strategy<Value = Setting> {
                 verb,
                 uri: LocUri::parse(&format!("./J/{uri}")).unwrap(),
                 format: if node { Format::Node } else { Format::Chr },
-                value: (!node).then(|| value.to_owned()),
+                value: (!node).then_some(value),
                 secret,
                 readable: !hidden,
             }

@@ -8,6 +8,7 @@ mod bench;
 mod corpus;
 mod device;
 mod hostile;
+mod parts;
 mod property;
 mod rules;
 mod say;
@@ -72,7 +73,12 @@ transcripts! {
     commands_are_spread_over_messages,
     a_command_too_large_for_the_device_fails_its_job,
     a_package_in_two_messages_is_collected,
+    a_command_that_wants_no_status_gets_none,
     a_device_that_aborts_is_left,
+    statuses_that_do_not_fit_come_first_in_the_next_message,
+    what_does_not_fit_beside_the_statuses_waits_for_the_next_message,
+    a_device_that_ends_the_session_instead_of_sending_a_value_fails_its_job,
+    answers_late_twice_and_to_others_change_nothing,
     a_large_value_is_sent_in_parts,
     a_device_that_takes_the_first_part_for_the_whole_gets_its_value_back,
     a_node_that_was_not_there_is_taken_away_again,

@@ -185,6 +185,7 @@ fn news_words(news: &News) -> String {
         News::Proving(job) => format!("proving {}", job.seq),
         News::Part(job) => format!("part {}", job.seq),
         News::Gap(messages) => format!("gap {messages}"),
+        News::Stray(answers) => format!("stray {answers}"),
         News::Abort => "abort".to_owned(),
         News::Event(event) => event_words(event),
         News::Over(end) => format!("over {end:?}"),

@@ -99,6 +99,8 @@ impl Scene {
             parts: &parts,
             work: &bench,
         };
+        let most = message.header.meta.max_msg_size.map(|octets| usize::try_from(octets).unwrap());
+        let most = most.unwrap_or(self.reply_octets);
         let step = match place {
             Some(Place::Repeat) => {
                 return Came::Again(self.answer.clone().expect("an answer was stored"));
@@ -111,7 +113,7 @@ impl Scene {
             None | Some(Place::Restart) => match session::open(&message, &context) {
                 Opening::Opened(step) => step,
                 Opening::Refused { reply } => {
-                    rules::check(&reply, self.encoding, usize::MAX);
+                    rules::check(&reply, self.encoding, most);
                     return Came::Reply { reply, ends: Vec::new(), news: Vec::new() };
                 }
             },
@@ -124,7 +126,8 @@ impl Scene {
         if news.contains(&News::Refused) {
             assert_eq!(Some(&session), self.session.as_ref(), "a refused message moves nothing");
             assert!(ends.is_empty() && news.len() == 1 && parts == Parts::default());
-            rules::check(&reply, self.encoding, usize::MAX);
+            let most = self.device_takes.unwrap_or(self.reply_octets);
+            rules::check(&reply, self.encoding, most.max(self.reply_octets));
             return Came::Reply { reply, ends, news };
         }
         let accepted = reply.header.resp_uri.is_some();
