@@ -8,17 +8,19 @@ use crate::{
     config::Authority,
     door::{self, Answer, Request},
     engine::Engine,
-    http::brake::Brake,
+    http::{
+        bodies::{Bodies, BodyError, Whole},
+        brake::Brake,
+    },
     metrics::labels::Rejection,
 };
 use axum::{
     Router,
-    body::{Body, Bytes, HttpBody},
+    body::{Body, Bytes},
     extract::{ConnectInfo, Path, State},
     http::{HeaderMap, HeaderValue, Response, StatusCode, header},
     routing::post,
 };
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use sha2::{Digest, Sha256};
 use std::{
     net::SocketAddr,
@@ -36,13 +38,16 @@ const BRAKE_MEMORY: usize = 100_000;
 struct Door {
     engine: Arc<Engine>,
     places: Semaphore,
+    bodies: Bodies,
     brake: Mutex<Brake>,
     limits: Limits,
 }
 
 /// The routes of the devices' listener.
 pub(crate) fn router(engine: Arc<Engine>) -> Router {
+    let devices = &engine.config.http.devices;
     let door = Door {
+        bodies: Bodies::new(devices.max_body, devices.body_wait, devices.hold),
         places: Semaphore::new(engine.config.http.devices.max_in_flight),
         brake: Mutex::new(Brake::new(BRAKE_MEMORY)),
         limits: Limits { octets: engine.config.http.devices.max_body, ..Limits::default() },
@@ -112,8 +117,8 @@ impl Door {
                 "send the message without Content-Encoding",
             );
         }
-        let body = match self.body(body).await {
-            Ok(body) => body,
+        let whole = match self.body(body).await {
+            Ok(whole) => whole,
             Err(refusal) => return refusal,
         };
         // Held, not refused: one field client repeats at once after a 503, another gives the session up (D13).
@@ -123,9 +128,9 @@ impl Door {
         };
         let in_flight = self.engine.load.enter();
         let since = clock::stopwatch();
-        let (answer, pause) = self.answer(peer, authority, media, token, &body).await;
+        let (answer, pause) = self.answer(peer, authority, media, token, &whole.octets).await;
         self.engine.metrics.message_seconds.record(since.elapsed().as_secs_f64());
-        drop((in_flight, place));
+        drop((in_flight, place, whole));
         // Who guesses waits on a connection of its own, not in a place that others need.
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
@@ -133,27 +138,17 @@ impl Door {
         answer
     }
 
-    /// The whole body, within its bounds of size and time.
-    async fn body(&self, body: Body) -> Result<Bytes, Response<Body>> {
-        let devices = &self.engine.config.http.devices;
-        let too_large = || {
-            let why = "the message is larger than this server takes";
-            self.reject(Rejection::TooLarge, StatusCode::PAYLOAD_TOO_LARGE, why)
-        };
-        let incomplete = |status, why| self.reject(Rejection::Incomplete, status, why);
-        // What says so itself is not even begun.
-        if body.size_hint().lower() > devices.max_body as u64 {
-            return Err(too_large());
-        }
-        let collected =
-            tokio::time::timeout(devices.body_wait, Limited::new(body, devices.max_body).collect())
-                .await;
-        match collected {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-            Ok(Err(_)) => Err(incomplete(StatusCode::BAD_REQUEST, "the body did not come whole")),
-            Err(_) => Err(incomplete(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
-        }
+    /// The whole body, or what is said to whoever did not send it.
+    async fn body(&self, body: Body) -> Result<Whole<'_>, Response<Body>> {
+        self.bodies.take(body).await.map_err(|error| {
+            let (reason, status) = match error {
+                BodyError::TooLarge => (Rejection::TooLarge, StatusCode::PAYLOAD_TOO_LARGE),
+                BodyError::Incomplete(_) => (Rejection::Incomplete, StatusCode::BAD_REQUEST),
+                BodyError::Late => (Rejection::Incomplete, StatusCode::REQUEST_TIMEOUT),
+                BodyError::Full => return self.busy(Rejection::Busy),
+            };
+            self.reject(reason, status, &error.to_string())
+        })
     }
 
     /// The answer, and how long it is to be held back.

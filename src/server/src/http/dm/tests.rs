@@ -1,5 +1,6 @@
 //! The devices' door over real sockets: a real server, and peers that do everything wrong that can be done wrong.
 
+mod flood;
 mod framing;
 mod objects;
 mod patience;
