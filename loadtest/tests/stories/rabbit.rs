@@ -256,6 +256,7 @@ impl Told {
                 self.repeats += usize::from(!self.sessions.insert(session.session));
             }
             EventData::Fault(fault) => self.faults.push((event.id, fault)),
+            EventData::Alert(alert) => panic!("no device reports anything here: {alert:?}"),
         }
     }
 }

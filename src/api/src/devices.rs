@@ -185,6 +185,9 @@ pub struct DeviceView {
     pub attributes: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
+    /// What it was seen to do otherwise than the standard says, each in a word: `no_atomic`, `small_replies`, …
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quirks: Vec<String>,
     /// Its jobs that have not ended.
     pub jobs: Vec<JobView>,
 }

@@ -70,8 +70,10 @@ event_types! {
     Results = "reveille.results", "results";
     /// A session ended: [`SessionEnded`]. Routing key `session.<authority>`.
     Session = "reveille.session", "session";
-    /// A device reported something, or something is wrong with it: [`Fault`]. Routing key `fault.<authority>`.
+    /// Something is wrong with a device: [`Fault`]. Routing key `fault.<authority>`.
     Fault = "reveille.fault", "fault";
+    /// A device reported something by itself: [`Alert`]. Routing key `alert.<authority>`.
+    Alert = "reveille.alert", "alert";
 }
 
 /// What happened.
@@ -82,6 +84,7 @@ pub enum EventData {
     Campaign(CampaignState),
     Session(SessionEnded),
     Fault(Fault),
+    Alert(Alert),
 }
 
 /// How jobs of one campaign ended, at most [`Self::MOST`] of them.
@@ -149,7 +152,32 @@ pub struct EndedJob {
     pub outcome: String,
 }
 
-/// Something that is wrong with a device, or that it said by itself.
+/// What a device reported by itself: a client event or a generic alert. Data at most 4 kB, other texts at most 256 octets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alert {
+    pub device: String,
+    /// 1224 or 1226.
+    pub code: u32,
+    /// What it means, as `org.openmobilealliance.dm.firmwareupdate.download`; some client events have none.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// How much it matters to the device, as `critical` or `informational`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
+    /// The node that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// That of the command which it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlator: Option<String>,
+}
+
+/// Something that is wrong with a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {

@@ -50,6 +50,7 @@ struct Draft {
     declared: Declared,
     address: Address,
     value: Option<Text>,
+    from: Option<Address>,
 }
 
 impl Compiler<'_> {
@@ -79,15 +80,11 @@ impl Compiler<'_> {
     }
 
     fn draft(&mut self, declared: &Declared) -> Option<Draft> {
-        let address = Address::compile(&declared.uri, &mut self.sources)
-            .map_err(|error| {
-                self.problem(
-                    &format!("{}.uri", declared.path),
-                    error.to_string(),
-                    "write the address of a node, as in ./ConnMO/QoS/MaxDownlink",
-                );
-            })
-            .ok();
+        let address = self.address(&format!("{}.uri", declared.path), &declared.uri);
+        let from = match &declared.from {
+            None => None,
+            Some(from) => Some(self.address(&format!("{}.from", declared.path), from)?),
+        };
         let value = match &declared.value {
             None => None,
             Some(text) => Some(
@@ -97,13 +94,25 @@ impl Compiler<'_> {
                     .ok()?,
             ),
         };
-        Some(Draft { declared: declared.clone(), address: address?, value })
+        Some(Draft { declared: declared.clone(), address: address?, value, from })
+    }
+
+    fn address(&mut self, path: &str, text: &str) -> Option<Address> {
+        Address::compile(text, &mut self.sources)
+            .map_err(|error| {
+                self.problem(
+                    path,
+                    error.to_string(),
+                    "write the address of a node, as in ./ConnMO/QoS/MaxDownlink",
+                );
+            })
+            .ok()
     }
 }
 
 impl Draft {
     fn finish(self, engine: &Engine) -> Setting {
-        let Declared { path, verb, format, secret, readable, .. } = self.declared;
+        let Declared { path, verb, format, within, secret, readable, .. } = self.declared;
         let readable = readable.unwrap_or(!secret);
         Setting {
             path,
@@ -113,6 +122,8 @@ impl Draft {
             readable,
             address: self.address,
             value: self.value,
+            from: self.from,
+            within: within.unwrap_or(Setting::WITHIN),
             engine: engine.clone(),
         }
     }

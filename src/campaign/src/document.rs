@@ -79,6 +79,10 @@ pub struct Declared {
     pub verb: Verb,
     pub format: Format,
     pub value: Option<String>,
+    /// Where a copy comes from.
+    pub from: Option<String>,
+    /// How long a device may take for an exec that it accepts (202) before it reports; zero: accepted is good enough.
+    pub within: Option<Duration>,
     pub secret: bool,
     /// Whether a device answers a read of this node with its value. Absent: unless it is secret.
     pub readable: Option<bool>,

@@ -49,6 +49,13 @@ pub enum Job {
         outcome: Outcome,
         so_far: SoFar,
     },
+    /// All is done but work that the device took up (202); it will report, in whatever session.
+    Awaiting {
+        deadline: Instant,
+        /// The settings on which the word is to come: bit n is that of the nth.
+        open: u128,
+        so_far: SoFar,
+    },
 }
 
 /// What happened to a job so far. Each flag is set once and stays, so each is counted once.
@@ -98,6 +105,7 @@ impl Job {
             | Self::InSession { so_far, .. }
             | Self::Proving { so_far, .. }
             | Self::Reverting { so_far, .. }
+            | Self::Awaiting { so_far, .. }
             | Self::Ended { so_far, .. } => so_far,
         }
     }
@@ -124,7 +132,8 @@ impl Job {
             Self::Notified { deadline, .. }
             | Self::InSession { deadline, .. }
             | Self::Proving { deadline, .. }
-            | Self::Reverting { deadline, .. } => Some(deadline),
+            | Self::Reverting { deadline, .. }
+            | Self::Awaiting { deadline, .. } => Some(deadline),
             Self::Waiting { .. } | Self::Ended { .. } => None,
         }
     }
@@ -141,6 +150,7 @@ impl Job {
             Self::InSession { phase, deadline, .. } => Self::InSession { phase, deadline, so_far },
             Self::Proving { deadline, .. } => Self::Proving { deadline, so_far },
             Self::Reverting { deadline, .. } => Self::Reverting { deadline, so_far },
+            Self::Awaiting { deadline, open, .. } => Self::Awaiting { deadline, open, so_far },
             Self::Ended { .. } => self,
         }
     }
@@ -178,6 +188,8 @@ impl Job {
             Self::Proving { so_far, .. } | Self::Reverting { so_far, .. } => {
                 Self::Ended { outcome: Outcome::Broken, so_far }
             }
+            // It took the work up and never said how that went.
+            Self::Awaiting { so_far, .. } => Self::Ended { outcome: Outcome::Failed, so_far },
             Self::Waiting { .. } | Self::Ended { .. } => self,
         }
     }
@@ -191,7 +203,8 @@ impl Job {
             | Self::InSession { .. }
             | Self::Proving { .. } => Self::InSession { phase: Phase::Query, deadline, so_far },
             Self::Reverting { .. } => Self::Reverting { deadline, so_far },
-            Self::Ended { .. } => self,
+            // No session works on it: there is nothing to do but to hear the word.
+            Self::Awaiting { .. } | Self::Ended { .. } => self,
         }
     }
 
@@ -213,7 +226,7 @@ impl Job {
 
     /// The answer now leaving carries the job's first write.
     pub fn on_write_sent(self, deadline: Instant) -> Self {
-        if self.ended() {
+        if self.ended() || matches!(self, Self::Awaiting { .. }) {
             return self;
         }
         let so_far = SoFar { connected: true, written: true, ..self.so_far() };
@@ -224,6 +237,31 @@ impl Job {
     pub fn on_proving(self, deadline: Instant) -> Self {
         match self {
             Self::InSession { so_far, .. } => Self::Proving { deadline, so_far },
+            other => other,
+        }
+    }
+
+    /// All is done but work that the device took up: it has until `deadline` to report on each of the settings in `places`.
+    pub fn on_accepted(self, places: &[u8], deadline: Instant) -> Self {
+        let open = places.iter().fold(0, |open, place| open | bit(*place));
+        match self {
+            Self::InSession { so_far, .. } if open != 0 => {
+                Self::Awaiting { deadline, open, so_far }
+            }
+            other => other,
+        }
+    }
+
+    /// The device reported on the setting at `place`.
+    pub fn on_word(self, place: u8, done: bool) -> Self {
+        match self {
+            Self::Awaiting { deadline, open, so_far } if open & bit(place) != 0 => {
+                match open & !bit(place) {
+                    _ if !done => Self::Ended { outcome: Outcome::Failed, so_far },
+                    0 => Self::Ended { outcome: Outcome::Applied, so_far },
+                    open => Self::Awaiting { deadline, open, so_far },
+                }
+            }
             other => other,
         }
     }
@@ -257,7 +295,7 @@ impl Job {
     /// is away has once more `answer_within` to come back and be read, without being notified any more.
     fn on_stop(self, outcome: Outcome, now: Instant, terms: &Terms) -> Self {
         match self {
-            Self::Ended { .. } | Self::Reverting { .. } => self,
+            Self::Ended { .. } | Self::Reverting { .. } | Self::Awaiting { .. } => self,
             _ if !self.so_far().written => self.on_outcome(outcome),
             Self::Waiting { so_far, .. } | Self::Notified { so_far, .. } => {
                 Self::Proving { deadline: now.plus(terms.answer_within), so_far }
@@ -265,6 +303,11 @@ impl Job {
             Self::InSession { .. } | Self::Proving { .. } => self,
         }
     }
+}
+
+/// The bit of a setting; none for a place that no campaign has.
+fn bit(place: u8) -> u128 {
+    1_u128.checked_shl(u32::from(place)).unwrap_or_default()
 }
 
 impl SoFar {

@@ -26,6 +26,8 @@ pub const ATTEMPTS: RangeInclusive<u32> = 1..=20;
 pub const ANSWER_WITHIN: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_hours(7 * 24);
 pub const CONFIRM_WAIT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(30);
+/// How long a device may take for work that it accepted; 0 where nobody waits for its word.
+pub const EXEC_WITHIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(7 * 24);
 pub const KEEP_RESULTS: RangeInclusive<Duration> =
     Duration::from_mins(1)..=Duration::from_hours(400 * 24);
 /// The longest pause between two notifications of a device, jitter aside.

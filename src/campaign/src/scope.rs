@@ -29,11 +29,13 @@ pub enum Verb {
     Delete,
     Read,
     Exec,
+    /// Copy another node here. What is asked is whether it may be written; the other end is asked about as a read.
+    Copy,
 }
 
 impl Verb {
-    pub const ALL: [Self; 6] =
-        [Self::Ensure, Self::Replace, Self::Add, Self::Delete, Self::Read, Self::Exec];
+    pub const ALL: [Self; 7] =
+        [Self::Ensure, Self::Replace, Self::Add, Self::Delete, Self::Read, Self::Exec, Self::Copy];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -43,6 +45,7 @@ impl Verb {
             Self::Delete => "delete",
             Self::Read => "read",
             Self::Exec => "exec",
+            Self::Copy => "copy",
         }
     }
 
@@ -220,7 +223,9 @@ pub enum Denied {
     Tnds,
     #[error("a list can only be read")]
     ListWritten,
-    #[error("of the properties only Name and ACL may be read or replaced, not `{0}`")]
+    #[error(
+        "of the properties only Name and ACL may be replaced, and only known ones read, not `{0}`"
+    )]
     Property(String),
     #[error("a property can be read or replaced, nothing else")]
     PropertyVerb,
@@ -237,6 +242,9 @@ struct Ask<'a> {
 }
 
 impl Ask<'_> {
+    /// Properties that say something of a node and are never written.
+    const TOLD: &'static [&'static str] = &["Format", "Size", "Title", "TStamp", "Type", "VerNo"];
+
     fn writes(&self) -> bool {
         self.verb != Verb::Read
     }
@@ -245,7 +253,11 @@ impl Ask<'_> {
     fn rights_needed(&self) -> Result<&'static [Right], Denied> {
         match self.suffix {
             Some(Suffix::Prop(name)) => {
-                if !["Name", "ACL"].iter().any(|known| name.eq_ignore_ascii_case(known)) {
+                let is_one_of =
+                    |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known));
+                let known = is_one_of(&["Name", "ACL"])
+                    || (self.verb == Verb::Read && is_one_of(Self::TOLD));
+                if !known {
                     Err(Denied::Property(name.to_owned()))
                 } else if matches!(self.verb, Verb::Read | Verb::Replace) {
                     Ok(&[Right::Admin])
@@ -260,7 +272,9 @@ impl Ask<'_> {
             Some(Suffix::List(_)) | None => Ok(match self.verb {
                 Verb::Read => &[Right::Read, Right::Write],
                 Verb::Exec => &[Right::Exec],
-                Verb::Ensure | Verb::Replace | Verb::Add | Verb::Delete => &[Right::Write],
+                Verb::Ensure | Verb::Replace | Verb::Add | Verb::Delete | Verb::Copy => {
+                    &[Right::Write]
+                }
             }),
         }
     }

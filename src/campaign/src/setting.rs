@@ -5,6 +5,7 @@ use crate::target::Fields;
 use crate::template::{Address, Engine, RenderError, Text, Uses};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 use wire::meta::Format;
 use wire::uri::LocUri;
 
@@ -19,6 +20,10 @@ pub struct Setting {
     pub readable: bool,
     pub(crate) address: Address,
     pub(crate) value: Option<Text>,
+    /// Where a copy comes from.
+    pub(crate) from: Option<Address>,
+    /// How long a device may take for an exec that it accepted; zero: accepted is good enough.
+    pub within: Duration,
     pub(crate) engine: Engine,
 }
 
@@ -29,11 +34,17 @@ pub struct Rendered {
     pub uri: LocUri,
     pub format: Format,
     pub value: Option<String>,
+    /// Where a copy comes from. It, too, has to pass [`crate::Scope::allows`], as what is read.
+    pub from: Option<LocUri>,
+    pub within: Duration,
     pub secret: bool,
     pub readable: bool,
 }
 
 impl Setting {
+    /// How long a device may take for an exec that it accepted, where the document does not say.
+    pub const WITHIN: Duration = Duration::from_hours(1);
+
     /// The address, when no template decides it.
     pub fn uri(&self) -> Option<&LocUri> {
         self.address.known()
@@ -57,9 +68,15 @@ impl Setting {
                 source,
             })?;
         }
+        let from = match &self.from {
+            Some(from) => Some(from.render(&self.engine, fields, reads)?),
+            None => None,
+        };
         Ok(Rendered {
             verb: self.verb,
             uri,
+            from,
+            within: self.within,
             format: self.format.clone(),
             value,
             secret: self.secret,
@@ -73,7 +90,8 @@ impl Setting {
     }
 
     pub(crate) fn uses(&self) -> impl Iterator<Item = &Uses> {
-        self.address.uses().chain(self.value.iter().filter_map(Text::uses))
+        let from = self.from.iter().flat_map(Address::uses);
+        self.address.uses().chain(self.value.iter().filter_map(Text::uses)).chain(from)
     }
 }
 

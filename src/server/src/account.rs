@@ -1,6 +1,7 @@
 //! A device's account, opened for one message: sealed digests become what a session or a notification is made with.
 
 use crate::{
+    config::Integrity,
     rows::{Auth, Device, DeviceId},
     security::{
         nonce,
@@ -22,11 +23,13 @@ pub(crate) enum AccountError {
     Kind(Auth),
 }
 
-/// What a session with the device is judged by.
+/// What a session with the device is judged by. Where the authority asks for HMAC, so does every account of it: the digest
+/// that is stored serves all kinds.
 pub(crate) fn account(
     vault: &Vault,
     id: &DeviceId,
     device: &Device,
+    integrity: Integrity,
 ) -> Result<Account, AccountError> {
     let secret = vault.open_hash(&Binding::device(Purpose::DeviceSecret, id), &device.secret)?;
     let server = match &device.server {
@@ -35,7 +38,9 @@ pub(crate) fn account(
             let binding = Binding::device(Purpose::ServerSecret, id);
             let kind = kind(server.auth)?;
             let secret = match kind {
-                AuthKind::Md5 => ServerSecret::Hash(vault.open_hash(&binding, &server.secret)?),
+                AuthKind::Md5 | AuthKind::Hmac => {
+                    ServerSecret::Hash(vault.open_hash(&binding, &server.secret)?)
+                }
                 AuthKind::Basic => ServerSecret::Password(
                     String::from_utf8(vault.open(&binding, &server.secret)?)
                         .map_err(AccountError::Password)?,
@@ -49,20 +54,32 @@ pub(crate) fn account(
             })
         }
     };
-    Ok(Account { kind: kind(device.auth)?, secret, server })
+    let mut account = Account { kind: kind(device.auth)?, secret, server };
+    if integrity == Integrity::Hmac {
+        account.kind = AuthKind::Hmac;
+        if let Some(server) = &mut account.server {
+            server.kind = AuthKind::Hmac;
+        }
+    }
+    Ok(account)
 }
 
 fn kind(auth: Auth) -> Result<AuthKind, AccountError> {
     match auth {
         Auth::Md5 => Ok(AuthKind::Md5),
         Auth::Basic => Ok(AuthKind::Basic),
-        Auth::Hmac | Auth::Tls => Err(AccountError::Kind(auth)),
+        Auth::Hmac => Ok(AuthKind::Hmac),
+        Auth::Tls => Err(AccountError::Kind(auth)),
     }
 }
 
 /// The account of a device that nobody registered: the same code, with a secret that nobody knows.
-pub(crate) fn stranger(vault: &Vault, id: &DeviceId) -> Account {
-    Account { kind: AuthKind::Md5, secret: nonce::strangers_secret(vault, id), server: None }
+pub(crate) fn stranger(vault: &Vault, id: &DeviceId, integrity: Integrity) -> Account {
+    let kind = match integrity {
+        Integrity::Hmac => AuthKind::Hmac,
+        Integrity::Tls | Integrity::None => AuthKind::Md5,
+    };
+    Account { kind, secret: nonce::strangers_secret(vault, id), server: None }
 }
 
 /// What a notification to the device is sealed with: H(server id:password) and the nonce that the device gave last.

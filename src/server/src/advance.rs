@@ -6,6 +6,7 @@
 use crate::{
     campaigns::live::Snapshot,
     config::Config,
+    reports,
     rows::{ActiveJob, Detail, Device, DeviceId, HistoryRow, SessionRecord, SessionRow, ValuesRow},
     turn::Turn,
 };
@@ -39,8 +40,9 @@ pub(crate) struct Desk<'a> {
 impl Desk<'_> {
     fn plan(&self, active: &ActiveJob, fields: &Fields) -> Option<Plan> {
         let live = self.live.get(active.seq)?;
-        // Cancelled or expired a moment ago, before anything was sent: nothing may be sent any more.
-        if active.job.ended() {
+        // Cancelled or expired a moment ago, before anything was sent: nothing may be sent any more. And what waits for the
+        // device's word has all been sent.
+        if active.job.ended() || matches!(active.job, Job::Awaiting { .. }) {
             return None;
         }
         // What has begun goes on; what has not begun waits for its campaign.
@@ -101,6 +103,12 @@ impl Desk<'_> {
             uri: rendered.uri.to_string(),
             why: denied.to_string(),
         })?;
+        if let Some(from) = &rendered.from {
+            self.scope.allows(campaign::Verb::Read, from).map_err(|denied| Unfit::Refused {
+                uri: from.to_string(),
+                why: denied.to_string(),
+            })?;
+        }
         Ok(Setting {
             verb: match rendered.verb {
                 campaign::Verb::Ensure => session::Verb::Ensure,
@@ -109,10 +117,13 @@ impl Desk<'_> {
                 campaign::Verb::Delete => session::Verb::Delete,
                 campaign::Verb::Read => session::Verb::Read,
                 campaign::Verb::Exec => session::Verb::Exec,
+                campaign::Verb::Copy => session::Verb::Copy,
             },
             uri: rendered.uri,
             format: rendered.format,
             value: rendered.value,
+            from: rendered.from,
+            within_seconds: seconds(rendered.within),
             secret: rendered.secret,
             readable: rendered.readable,
         })
@@ -210,6 +221,8 @@ impl Settlement<'_> {
                 device.issued = None;
             }
             News::NonceIssued(nonce) => {
+                // Whatever nonce proved this message proves no other one.
+                turn.device.auth_count = turn.device.auth_count.wrapping_add(1);
                 turn.device.issued = Some(nonce.clone());
                 turn.device.issued_used = false;
             }
@@ -239,10 +252,16 @@ impl Settlement<'_> {
             News::Part(job) => self.renew(turn, job.seq, deadline),
             // A device that falls silent before its proof is read again, as one that falls silent after a write is.
             News::Proving(job) => turn.step(job.seq, |job| job.on_phase(Phase::Prove, deadline)),
-            News::Event(event) => turn.fault(
-                event.kind.as_deref().unwrap_or("event"),
-                event.data.clone().unwrap_or_default(),
-            ),
+            News::Event(event) => {
+                turn.alert(event.into());
+                reports::heed(turn, self.live, event);
+            }
+            News::Awaits(awaited) => {
+                let within = Duration::from_secs(awaited.seconds.into());
+                let deadline = self.now.plus(within);
+                turn.step(awaited.job.seq, |job| job.on_accepted(&awaited.places, deadline));
+                row.keep(&awaited.read);
+            }
             // Nothing to store: the door counts refusals, and a gap or an abort shows in how the session went on.
             News::Refused | News::Gap(_) | News::Stray(_) | News::Abort => {}
             News::Over(end) => self.over(turn, row, *end),
@@ -356,6 +375,7 @@ fn cut(text: &str) -> String {
 }
 
 fn learn(device: &mut Device, facts: &Facts) {
+    let model = device.model.clone();
     for (known, said) in [
         (&mut device.manufacturer, &facts.manufacturer),
         (&mut device.model, &facts.model),
@@ -366,6 +386,10 @@ fn learn(device: &mut Device, facts: &Facts) {
         {
             known.clone_from(said);
         }
+    }
+    // What was known of another model is not known of this one.
+    if model != device.model && !model.is_empty() {
+        device.learnt = session::Learnt::default();
     }
 }
 

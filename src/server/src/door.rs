@@ -17,7 +17,7 @@ use crate::{
     turn::Turn,
 };
 use campaign::{job::Job, time::Instant};
-use session::{Account, Context, News, Opening, Place, Step};
+use session::{Account, AuthKind, Context, Learnt, Mac, News, Opening, Place, Quirk, Step};
 use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 use subtle::ConstantTimeEq;
 use wire::{
@@ -40,15 +40,33 @@ pub(crate) struct Request<'a> {
     /// Nobody can listen: the peer is on this machine, a terminator of TLS or a simulation.
     pub(crate) confidential: bool,
     pub(crate) message: &'a Message,
+    /// What stands in `x-syncml-hmac`.
+    pub(crate) mac: Mac<'a>,
     pub(crate) body_digest: [u8; 32],
     pub(crate) body_octets: usize,
+}
+
+impl Request<'_> {
+    /// Whether the device says more of who it is than its name.
+    fn claims(&self) -> bool {
+        self.message.header.cred.is_some() || !self.mac.is_absent()
+    }
+
+    /// Whether this is package 1 with credentials: the only message that opens a session.
+    fn begins(&self) -> bool {
+        let opens = |command: &Command| {
+            matches!(command, Command::Alert(alert)
+                if matches!(alert.code, Some(AlertCode::ServerInitiated | AlertCode::ClientInitiated)))
+        };
+        self.claims() && self.message.commands.iter().any(opens)
+    }
 }
 
 /// What the device gets.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// `proved`: the device has proven itself with this message.
-    Document { content_type: String, body: Vec<u8>, proved: bool },
+    Document { answer: AnswerRow, proved: bool },
     /// The same message again after a newer one, or an id that cannot be: HTTP 400.
     Stale,
     /// The credentials were wrong; to be held back by the brake.
@@ -119,7 +137,7 @@ fn stranger(
     id: &DeviceId,
     now: Instant,
 ) -> Result<Answer, DoorError> {
-    let account = account::stranger(&engine.vault, id);
+    let account = account::stranger(&engine.vault, id, request.authority.integrity);
     let challenges =
         nonce::challenges(&engine.vault, id, &request.message.header.session_id, 0, now);
     let proof = Proof {
@@ -127,6 +145,7 @@ fn stranger(
         candidates: &challenges,
         challenge: first(&challenges),
         proven: false,
+        learnt: Learnt::default(),
     };
     let next_nonce = nonce::fresh();
     let context = proof.context(engine, request, &next_nonce, None, &Nothing);
@@ -154,12 +173,12 @@ fn refused(
     Ok(Answer::Refused {
         content_type: request.media.name().to_owned(),
         body: request.media.encoding.write(reply)?,
-        tried: request.message.header.cred.is_some(),
+        tried: request.claims(),
     })
 }
 
-fn why_refused(message: &Message) -> Refused {
-    if message.header.cred.is_some() { Refused::Credentials } else { Refused::Challenged }
+fn why_refused(request: &Request<'_>) -> Refused {
+    if request.claims() { Refused::Credentials } else { Refused::Challenged }
 }
 
 /// The work of a device that nobody registered.
@@ -180,15 +199,6 @@ impl session::Work for Nothing {
     }
 }
 
-/// Whether this is package 1 with credentials: the only message that opens a session.
-fn begins(message: &Message) -> bool {
-    let opens = |command: &Command| {
-        matches!(command, Command::Alert(alert)
-            if matches!(alert.code, Some(AlertCode::ServerInitiated | AlertCode::ClientInitiated)))
-    };
-    message.header.cred.is_some() && message.commands.iter().any(opens)
-}
-
 /// What a device may prove itself with, and whether its request did already.
 #[derive(Clone, Copy)]
 struct Proof<'a> {
@@ -196,6 +206,7 @@ struct Proof<'a> {
     candidates: &'a [Nonce],
     challenge: &'a Nonce,
     proven: bool,
+    learnt: Learnt,
 }
 
 impl<'a> Proof<'a> {
@@ -213,11 +224,12 @@ impl<'a> Proof<'a> {
             url: &request.authority.url,
             resp_uri,
             account: self.account,
-            learnt: session::Learnt::default(),
+            learnt: self.learnt,
             candidates: self.candidates,
             challenge: self.challenge,
             next_nonce,
             proven: self.proven,
+            mac: request.mac,
             body_digest: request.body_digest,
             encoding: request.media.encoding,
             reply_octets: limits.reply_size,
@@ -303,7 +315,7 @@ impl Attempt<'_> {
             Some(Place::Repeat) => return Ok(Decision::Repeat),
             // Package 1 with credentials begins a session whatever its number is: a device that uses its session id
             // again has been challenged meanwhile, and nothing was stored of that.
-            Some(Place::Next { .. } | Place::Stale) if begins(message) => false,
+            Some(Place::Next { .. } | Place::Stale) if request.begins() => false,
             Some(Place::Stale) => return Ok(Decision::Answer(Answer::Stale)),
             Some(Place::Next { .. } | Place::AgainAfterRefusal) => true,
             Some(Place::Restart) | None => false,
@@ -311,15 +323,18 @@ impl Attempt<'_> {
         let mut turn = Turn::new(self.id.clone(), device, revision, self.now);
         turn.stop(live);
 
-        let account = account::account(&engine.vault, self.id, &turn.device)?;
+        let account =
+            account::account(&engine.vault, self.id, &turn.device, request.authority.integrity)?;
         let token = current.filter(|_| goes_on).map_or_else(nonce::token, |row| row.token);
         let proven = goes_on && request.token.is_some_and(|given| given.ct_eq(&token).into());
         let next_nonce = nonce::fresh();
-        // A message that is proven and brings no credentials is neither tried nor challenged.
-        let challenges = (!proven || message.header.cred.is_some()).then(|| {
-            let session = &message.header.session_id;
-            nonce::challenges(&engine.vault, self.id, session, turn.device.auth_count, self.now)
-        });
+        // A message that is proven and brings no credentials is neither tried nor challenged, unless a digest over its
+        // body is due.
+        let challenges =
+            (!proven || request.claims() || account.kind == AuthKind::Hmac).then(|| {
+                let session = &message.header.session_id;
+                nonce::challenges(&engine.vault, self.id, session, turn.device.auth_count, self.now)
+            });
         // Within its session a device may use the nonce it was just given in message after message; a new session takes
         // one that was never used (D5).
         let issued = turn.device.issued.clone().filter(|_| goes_on || !turn.device.issued_used);
@@ -330,7 +345,12 @@ impl Attempt<'_> {
             .chain(challenges.iter().flatten().cloned())
             .collect();
         let challenge = challenges.as_ref().map_or(&next_nonce, first);
-        let proof = Proof { account: &account, candidates: &candidates, challenge, proven };
+        let lost = stored.row.as_ref().is_some_and(|row| row.session.lost_to_a_large_reply());
+        let mut learnt = turn.device.learnt;
+        if lost && !goes_on {
+            learnt.quirks = learnt.quirks.with(Quirk::SmallReplies);
+        }
+        let proof = Proof { account: &account, candidates: &candidates, challenge, proven, learnt };
         let resp_uri = format!("{}/{}", request.authority.url, hex::encode(token));
         // Work sees the device as it was before this message: what the message teaches comes with its facts.
         let desk = Desk {
@@ -343,7 +363,6 @@ impl Attempt<'_> {
         };
         let context = Context {
             parts: &self.parts,
-            learnt: turn.device.learnt,
             ..proof.context(engine, request, &next_nonce, Some(&resp_uri), &desk)
         };
         let (step, row) = match stored.row {
@@ -351,7 +370,7 @@ impl Attempt<'_> {
             _ => match session::open(message, &context) {
                 Opening::Refused { reply } => {
                     engine.metrics.milestones.at(Milestone::Connected).increment(1);
-                    return refused(engine, request, &reply, why_refused(message))
+                    return refused(engine, request, &reply, why_refused(request))
                         .map(Decision::Answer);
                 }
                 Opening::Opened(step) => {
@@ -361,11 +380,12 @@ impl Attempt<'_> {
             },
         };
         if step.news.contains(&News::Refused) {
-            return refused(engine, request, &step.reply, why_refused(message))
+            return refused(engine, request, &step.reply, why_refused(request))
                 .map(Decision::Answer);
         }
         turn.guard_session(stored.revision);
-        if goes_on && message.header.cred.is_some() {
+        turn.device.learnt = learnt;
+        if goes_on && request.claims() {
             turn.device.issued_used = true;
         }
         Ok(Decision::Conclude(Box::new(turn), Box::new(row), Box::new(step)))
@@ -412,7 +432,8 @@ impl Attempt<'_> {
         let waited = waited(&turn, &step, live);
         settlement.settle(&mut turn, &mut row, &step);
         let proved = step.news.contains(&News::Authenticated);
-        let answer = AnswerRow { content_type, body };
+        let hmac = step.seal.as_ref().map(|seal| seal.header(&body));
+        let answer = AnswerRow { content_type, body, hmac };
         // What is over is kept for as long as its last message may be repeated.
         let session = &self.engine.config.session;
         let life = if row.session.over() {
@@ -429,7 +450,7 @@ impl Attempt<'_> {
         }
         self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
         self.count(&row, &step.news, waited, answer.body.len());
-        Ok(Some(Answer::Document { content_type: answer.content_type, body: answer.body, proved }))
+        Ok(Some(Answer::Document { answer, proved }))
     }
 
     /// Counts a message whose effect is stored.
@@ -470,7 +491,7 @@ impl Attempt<'_> {
         self.engine.load.repeats.fetch_add(1, Ordering::Relaxed);
         self.engine.metrics.messages_repeated.increment(1);
         self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
-        Ok(Answer::Document { content_type: answer.content_type, body: answer.body, proved: false })
+        Ok(Answer::Document { answer, proved: false })
     }
 }
 

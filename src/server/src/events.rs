@@ -1,4 +1,4 @@
-//! What the shards' logs keep: results, sessions, faults. At least once, under ids by which a repeat is known (D8).
+//! What the shards' logs keep: results, sessions, faults, alerts. At least once, under ids by which a repeat is known (D8).
 
 use crate::rows::{DeviceId, ResultRow, SessionRecord, Stored};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ pub enum Event {
     Result { seq: u64, run: u16, device: DeviceId, result: ResultRow },
     /// A session ended (R24).
     Session { device: DeviceId, record: SessionRecord },
-    /// A device reported something by itself, or refused the server's credentials.
+    /// Something is wrong with a device, such as that it refuses the server's credentials.
     Fault { device: DeviceId, at: campaign::time::Instant, kind: String, detail: String },
     /// A campaign went to another state. `sequence` is the revision of the row that it left; 0 when it was accepted.
     Campaign {
@@ -22,6 +22,40 @@ pub enum Event {
         state: String,
         why: Option<String>,
     },
+    /// A device reported something by itself: a client event (1224) or a generic alert (1226).
+    Alert { device: DeviceId, at: campaign::time::Instant, alert: DeviceAlert },
+}
+
+/// What a device reported by itself. Data at most [`session::Event::LONGEST_DATA`] octets, every other text at most
+/// [`session::Event::LONGEST`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceAlert {
+    /// 1224 or 1226.
+    pub code: u32,
+    /// What it means, as `org.openmobilealliance.dm.firmwareupdate.download`; some client events have none.
+    pub kind: Option<String>,
+    /// How much it matters to the device: `fatal`, `critical`, `warning`, `informational`, …
+    pub mark: Option<String>,
+    /// The node that it is about.
+    pub source: Option<String>,
+    pub format: Option<String>,
+    pub data: Option<String>,
+    /// That of the command which it answers.
+    pub correlator: Option<String>,
+}
+
+impl From<&session::Event> for DeviceAlert {
+    fn from(event: &session::Event) -> Self {
+        Self {
+            code: event.code.code(),
+            kind: event.kind.clone(),
+            mark: event.mark.clone(),
+            source: event.source.clone(),
+            format: event.format.clone(),
+            data: event.data.clone(),
+            correlator: event.correlator.clone(),
+        }
+    }
 }
 
 impl Stored for Event {}

@@ -2,7 +2,7 @@
 //!
 //! A job's way through here: [`campaigns`] accepts the campaign, `enroll` puts jobs into devices' rows, `dispatch`
 //! claims them and notifies, [`http`] takes the device's messages to the `door`, `advance` is where a conversation meets
-//! the campaign, `deadlines` notices silence, and the `controller` ends what is done. `turn` is what they all write with.
+//! the campaign, `reports` hears what devices say later of work they took up, `deadlines` notices silence, and the `controller` ends what is done. `turn` is what they all write with.
 
 pub mod broker;
 pub mod campaigns;
@@ -29,6 +29,7 @@ mod gate;
 mod load;
 mod notify;
 mod parts;
+mod reports;
 mod retention;
 mod run;
 mod sinks;

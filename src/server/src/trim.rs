@@ -68,7 +68,7 @@ impl Event {
         match self {
             Self::Result { result, .. } => result.at,
             Self::Session { record, .. } => record.ended,
-            Self::Fault { at, .. } | Self::Campaign { at, .. } => *at,
+            Self::Fault { at, .. } | Self::Campaign { at, .. } | Self::Alert { at, .. } => *at,
         }
     }
 }

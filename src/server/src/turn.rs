@@ -9,7 +9,7 @@ mod tests;
 
 use crate::{
     campaigns::live::Snapshot,
-    events::Event,
+    events::{DeviceAlert, Event},
     parts,
     rows::{
         ActiveJob, AnswerRow, Detail, Device, DeviceId, HistoryRow, PULL, ResultRow, SessionRecord,
@@ -25,6 +25,7 @@ use campaign::{
 };
 use session::{JobRef, Parts};
 use std::{collections::BTreeMap, time::Duration};
+use wire::status::StatusCode;
 
 /// The queue that holds, for each device with jobs under way, its earliest deadline (D3).
 pub(crate) fn deadlines() -> QueueName {
@@ -112,8 +113,13 @@ impl Turn {
     pub(crate) fn end(&mut self, seq: u64, outcome: Outcome, detail: Option<Detail>) {
         self.step(seq, |job| job.on_outcome(outcome));
         if let Some(detail) = detail {
-            self.details.insert(seq, detail);
+            self.explain(seq, detail);
         }
+    }
+
+    /// The words that go with the outcome of a job, if it ends in this turn.
+    pub(crate) fn explain(&mut self, seq: u64, detail: Detail) {
+        self.details.insert(seq, detail);
     }
 
     /// Ends what campaigns that are ending want ended.
@@ -145,7 +151,18 @@ impl Turn {
         let now = self.now;
         for active in &mut self.device.jobs {
             if let Some(live) = live.get(active.seq) {
+                let waited = matches!(active.job, Job::Awaiting { .. });
                 active.job = active.job.on_deadline(now, rand::random(), &live.terms);
+                if waited && active.job.ended() {
+                    let why = "the device took the work up and never said how it went".to_owned();
+                    let detail = Detail {
+                        uri: None,
+                        status: Some(StatusCode::Accepted),
+                        phase: Some(session::Phase::Prove),
+                        why: Some(why),
+                    };
+                    self.details.insert(active.seq, detail);
+                }
             }
         }
     }
@@ -174,6 +191,12 @@ impl Turn {
     pub(crate) fn fault(&mut self, kind: &str, detail: String) {
         let event =
             Event::Fault { device: self.id.clone(), at: self.now, kind: kind.to_owned(), detail };
+        self.change.events.push(event.to_octets());
+    }
+
+    /// What the device reported by itself.
+    pub(crate) fn alert(&mut self, alert: DeviceAlert) {
+        let event = Event::Alert { device: self.id.clone(), at: self.now, alert };
         self.change.events.push(event.to_octets());
     }
 

@@ -1,9 +1,9 @@
 //! Proof in both directions: what a message proves of its sender, and how the server proves itself to the device.
 
-use crate::{Account, AuthKind, Context, ServerCredential, ServerSecret};
+use crate::{Account, AuthKind, Context, Mac, Seal, ServerCredential, ServerSecret};
 use serde::{Deserialize, Serialize};
 use wire::{
-    digest::{self, Credential, Nonce, SecretHash},
+    digest::{self, Credential, Nonce},
     message::{Cred, Message},
     meta::Meta,
     status::StatusCode,
@@ -22,6 +22,16 @@ pub(crate) enum Proof {
 
 /// Judges the credentials of a message. All candidates are tried, so that the time tells nothing.
 pub(crate) fn examine(message: &Message, context: &Context<'_>) -> Proof {
+    if context.account.kind == AuthKind::Hmac {
+        // Every message proves itself: no token and no weaker credential stands in for that.
+        return match context.mac {
+            mac if mac.proves(&context.account.secret, context.candidates) => {
+                Proof::Given(AuthKind::Hmac)
+            }
+            Mac::Absent if message.header.cred.is_none() => Proof::Missing,
+            Mac::Absent | Mac::Unreadable | Mac::Given { .. } => Proof::Wrong,
+        };
+    }
     let Some(cred) = &message.header.cred else {
         return if context.proven { Proof::Transport } else { Proof::Missing };
     };
@@ -35,9 +45,9 @@ pub(crate) fn examine(message: &Message, context: &Context<'_>) -> Proof {
             let proves = |nonce: &Nonce| credential.proves(&account.secret, nonce);
             (candidates.iter().fold(false, |right, nonce| proves(nonce) | right), AuthKind::Md5)
         }
-        (Ok(Credential::Basic { .. }), AuthKind::Md5) | (Ok(Credential::Other(_)) | Err(_), _) => {
-            (false, account.kind)
-        }
+        (Ok(Credential::Basic { .. }), AuthKind::Md5)
+        | (Ok(_), AuthKind::Hmac)
+        | (Ok(Credential::Other(_)) | Err(_), _) => (false, account.kind),
     };
     if right { Proof::Given(kind) } else { Proof::Wrong }
 }
@@ -47,6 +57,7 @@ pub(crate) fn demand(account: &Account, challenge: &Nonce) -> Meta {
     match account.kind {
         AuthKind::Basic => digest::chal_basic(),
         AuthKind::Md5 => digest::chal_md5(challenge),
+        AuthKind::Hmac => digest::chal_mac(challenge),
     }
 }
 
@@ -84,8 +95,9 @@ impl ServerAuth {
             Self::Accepted { kind } | Self::EveryMessage { kind } => (kind, 0),
         };
         match code {
-            StatusCode::Authenticated => *self = Self::Accepted { kind },
-            StatusCode::Ok if matches!(self, Self::Trying { .. }) => {
+            // A digest over each body is due with each body, whatever the device makes of one.
+            StatusCode::Authenticated if kind != AuthKind::Hmac => *self = Self::Accepted { kind },
+            StatusCode::Ok | StatusCode::Authenticated if matches!(self, Self::Trying { .. }) => {
                 *self = Self::EveryMessage { kind }
             }
             code if code.is_challenge() => {
@@ -97,6 +109,23 @@ impl ServerAuth {
             _ => {}
         }
         true
+    }
+
+    /// What the next reply is sealed with, where the server proves itself by `x-syncml-hmac`.
+    pub(crate) fn seal(self, account: &Account, given: Option<&Nonce>) -> Option<Seal> {
+        let server = account.server.as_ref()?;
+        match self {
+            Self::Trying { kind: AuthKind::Hmac, .. }
+            | Self::EveryMessage { kind: AuthKind::Hmac } => Some(Seal {
+                user: server.user.clone(),
+                secret: server.hash(),
+                nonce: given.unwrap_or(&server.nonce).clone(),
+            }),
+            Self::Unneeded
+            | Self::Trying { .. }
+            | Self::Accepted { .. }
+            | Self::EveryMessage { .. } => None,
+        }
     }
 
     /// The credentials that go with the next reply.
@@ -111,30 +140,33 @@ impl ServerAuth {
     }
 }
 
-/// The kind of credentials that a challenge leads to. A password is never given away to one who asks for it instead of
-/// a digest.
+/// The kind of credentials that a challenge leads to: never a weaker one. A password is not given away to one who asks
+/// for it instead of a digest, nor a digest over nothing to one who asks for it instead of one over the body.
 fn stronger_or_same(kind: AuthKind, chal: Option<&Meta>) -> Option<AuthKind> {
     let wanted = chal.and_then(|chal| chal.media_type.as_deref()).map(str::trim);
     match (kind, wanted) {
         (kind, None) => Some(kind),
-        (_, Some(wanted)) if wanted.eq_ignore_ascii_case(digest::MD5) => Some(AuthKind::Md5),
+        (_, Some(wanted)) if wanted.eq_ignore_ascii_case(digest::MAC) => Some(AuthKind::Hmac),
+        (AuthKind::Basic | AuthKind::Md5, Some(wanted))
+            if wanted.eq_ignore_ascii_case(digest::MD5) =>
+        {
+            Some(AuthKind::Md5)
+        }
         (AuthKind::Basic, Some(wanted)) if wanted.eq_ignore_ascii_case(digest::BASIC) => {
             Some(AuthKind::Basic)
         }
-        (AuthKind::Basic | AuthKind::Md5, Some(_)) => None,
+        (AuthKind::Basic | AuthKind::Md5 | AuthKind::Hmac, Some(_)) => None,
     }
 }
 
 fn cred(server: &ServerCredential, kind: AuthKind, nonce: &Nonce) -> Option<Cred> {
     match (kind, &server.secret) {
-        (AuthKind::Md5, ServerSecret::Hash(hash)) => Some(digest::md5_cred(hash, nonce)),
-        (AuthKind::Md5, ServerSecret::Password(password)) => {
-            Some(digest::md5_cred(&SecretHash::of(&server.user, password), nonce))
-        }
+        (AuthKind::Md5, _) => Some(digest::md5_cred(&server.hash(), nonce)),
         (AuthKind::Basic, ServerSecret::Password(password)) => {
             Some(digest::basic_cred(&server.user, password))
         }
-        (AuthKind::Basic, ServerSecret::Hash(_)) => None,
+        // The one cannot be made of a digest, the other goes beside the message instead of in it.
+        (AuthKind::Basic, ServerSecret::Hash(_)) | (AuthKind::Hmac, _) => None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! target, a format and data, all on the item itself, and the options of a question are never empty.
 
 use crate::{
-    Facts, Question, Setting,
+    Correlator, Facts, Question, Setting,
     job::Job,
     large_object::PuttingBack,
     reply::text_item,
@@ -11,7 +11,7 @@ use crate::{
 use wire::{
     alert::AlertCode,
     ids::CmdId,
-    message::{Alert, Command, Data, Edit, Exec, Item},
+    message::{Address, Alert, Command, Data, Edit, Exec, Item},
     meta::{Format, Meta},
     uri::LocUri,
 };
@@ -34,7 +34,13 @@ pub(crate) fn build(what: What, id: CmdId, job: Option<&Job>) -> Option<Command>
         What::PutBack(slot) => {
             Some(put_back(id, job?.setting(slot)?, job?.run.putting_back.as_ref()?))
         }
-        What::Write { slot, manner } => Some(write(id, job?.setting(slot)?, manner)),
+        What::Write { slot, manner } => {
+            let job = job?;
+            let setting = job.setting(slot)?;
+            let reports = manner == Manner::Exec && setting.within_seconds > 0 && job.correlates;
+            let correlator = reports.then_some(Correlator { job: job.run.job, place: slot });
+            write(id, setting, manner, correlator)
+        }
     }
 }
 
@@ -100,10 +106,19 @@ fn format(setting: &Setting) -> Format {
     }
 }
 
-fn write(id: CmdId, setting: &Setting, manner: Manner) -> Command {
+fn write(
+    id: CmdId,
+    setting: &Setting,
+    manner: Manner,
+    correlator: Option<Correlator>,
+) -> Option<Command> {
     let value = setting.value.as_deref();
     let format = format(setting);
-    match manner {
+    Some(match manner {
+        Manner::Copy => {
+            let source = Some(Address::new(setting.from.as_ref()?.as_str()));
+            Command::Copy(edit(id, Item { source, ..Item::at(setting.uri.as_str()) }))
+        }
         Manner::Replace => {
             Command::Replace(edit(id, written(&setting.uri, format, value.unwrap_or_default())))
         }
@@ -116,9 +131,10 @@ fn write(id: CmdId, setting: &Setting, manner: Manner) -> Command {
                 Some(value) => written(&setting.uri, format, value),
                 None => Item::at(setting.uri.as_str()),
             };
-            Command::Exec(Exec { id: Some(id), items: vec![item], ..Exec::default() })
+            let correlator = correlator.map(|correlator| correlator.to_string().into());
+            Command::Exec(Exec { id: Some(id), correlator, items: vec![item], ..Exec::default() })
         }
-    }
+    })
 }
 
 /// An item with all that makes a client take it; an interior node has empty data.

@@ -1,5 +1,6 @@
 //! What the caller brings to every message: who the device is, what may prove it, and the work that waits for it.
 
+use crate::{Mac, Quirks};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 use wire::{
@@ -32,6 +33,8 @@ pub struct Context<'a> {
     pub next_nonce: &'a Nonce,
     /// Whether the request itself proves who sent it: it carried the right token, or a TLS identity.
     pub proven: bool,
+    /// What the request says in `x-syncml-hmac`.
+    pub mac: Mac<'a>,
     /// SHA-256 of the body, by which a repeat is known.
     pub body_digest: [u8; 32],
     pub encoding: Encoding,
@@ -59,20 +62,22 @@ impl fmt::Debug for Context<'_> {
 /// How the two sides prove themselves to each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// What the device is asked for. MD5 is accepted from a Basic account too, being stronger.
+    /// What the device is asked for. MD5 is accepted from a Basic account too, being stronger; nothing weaker ever is.
     pub kind: AuthKind,
-    /// H(user ":" password) of the device; verifies both kinds.
+    /// H(user ":" password) of the device; verifies all kinds.
     pub secret: SecretHash,
     /// What this server proves itself with, on devices that ask for it. Sent unasked in the first authenticated reply
     /// (client A answers a reply without it with status 0), and never to a device that has none: it crashes one client.
     pub server: Option<ServerCredential>,
 }
 
-/// A kind of credentials in `Cred`.
+/// A kind of proof; the first two stand in `Cred`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AuthKind {
     Basic,
     Md5,
+    /// A digest over each body, in the header `x-syncml-hmac`.
+    Hmac,
 }
 
 /// What the server proves itself to the device with.
@@ -85,10 +90,20 @@ pub struct ServerCredential {
     pub nonce: Nonce,
 }
 
+impl ServerCredential {
+    /// H(user ":" password).
+    pub(crate) fn hash(&self) -> SecretHash {
+        match &self.secret {
+            ServerSecret::Hash(hash) => *hash,
+            ServerSecret::Password(password) => SecretHash::of(&self.user, password),
+        }
+    }
+}
+
 /// The server's secret. Never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ServerSecret {
-    /// H(user ":" password): enough for MD5.
+    /// H(user ":" password): enough for all but Basic.
     Hash(SecretHash),
     /// Basic needs the password itself.
     Password(String),
@@ -135,6 +150,8 @@ pub struct Facts {
 pub struct Learnt {
     /// Whether it takes values in parts: `./DevDetail/LrgObj`, or what came of it.
     pub large_objects: Option<bool>,
+    /// What it does otherwise than the standard says.
+    pub quirks: Quirks,
 }
 
 impl Learnt {
@@ -217,6 +234,10 @@ pub struct Setting {
     pub uri: LocUri,
     pub format: Format,
     pub value: Option<String>,
+    /// Where a copy comes from.
+    pub from: Option<LocUri>,
+    /// How long the device may take for an Exec that it answers with 202 before it reports; 0: the 202 is good enough.
+    pub within_seconds: u32,
     /// Never read, never reported, always written, proven by status.
     pub secret: bool,
     /// Whether a Get of the node tells its value. Otherwise always written and proven by status.
@@ -231,6 +252,7 @@ impl fmt::Debug for Setting {
             .field("uri", &self.uri)
             .field("format", &self.format)
             .field("value", &value)
+            .field("from", &self.from)
             .finish_non_exhaustive()
     }
 }
@@ -247,4 +269,6 @@ pub enum Verb {
     Delete,
     Read,
     Exec,
+    /// Copy the node that [`Setting::from`] names to this one, over whatever is there.
+    Copy,
 }

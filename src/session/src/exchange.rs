@@ -1,14 +1,15 @@
 //! One message in, one reply out: the order in which things are looked at.
 
 use crate::{
-    Atomic, AuthKind, Context, End, Facts, Failure, JobEnd, JobRef, News, Outcome, Owed, Parts,
-    Phase, Session, Stage, Step, Why,
+    Atomic, AuthKind, Context, End, Facts, Failure, JobEnd, JobRef, Learnt, News, Outcome, Owed,
+    Parts, Phase, Quirk, Quirks, Session, Stage, Step, Why,
     auth::Proof,
-    command,
+    command, correlator,
     hearing::Heard,
     job::{Job, Lost},
     large_object::{Going, Prospect},
     phases::{self, Next},
+    quirks,
     reply::{Head, NoRoom, Reply},
     sent::{Sent, What},
 };
@@ -40,6 +41,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) strays: u32,
     /// Our package goes on in our next message.
     pub(crate) open: bool,
+    /// What was known of the device before this message.
+    known: Learnt,
 }
 
 impl<'a> Exchange<'a> {
@@ -67,6 +70,12 @@ impl<'a> Exchange<'a> {
         if gap > 0 {
             exchange.news.push(News::Gap(gap));
         }
+        if context.proven {
+            exchange.session.learnt.quirks =
+                exchange.session.learnt.quirks.without(Quirk::IgnoresRespUri);
+        } else if context.resp_uri.is_some() {
+            exchange.learn(Quirk::IgnoresRespUri);
+        }
         // A device that proves itself by its credentials alone must not use the same ones twice.
         exchange.acknowledge(proof, !context.proven);
         exchange
@@ -74,7 +83,9 @@ impl<'a> Exchange<'a> {
 
     fn new(session: Session, message: &'a Message, context: &'a Context<'a>) -> Self {
         let reply = Reply::new(message, context, session.next_msg_id(message));
+        let known = context.learnt;
         Self {
+            known,
             session,
             message,
             context,
@@ -98,10 +109,25 @@ impl<'a> Exchange<'a> {
                 self.news.push(News::NonceIssued(self.context.next_nonce.clone()));
                 (StatusCode::Authenticated, Some(digest::chal_md5(self.context.next_nonce)))
             }
+            // Each digest over a body is good for that body alone, and the next needs a nonce of its own.
+            Proof::Given(AuthKind::Hmac) => {
+                self.news.push(News::NonceIssued(self.context.next_nonce.clone()));
+                (StatusCode::Ok, Some(digest::chal_mac(self.context.next_nonce)))
+            }
             Proof::Given(AuthKind::Md5 | AuthKind::Basic) => (StatusCode::Authenticated, None),
             Proof::Transport | Proof::Missing | Proof::Wrong => (StatusCode::Ok, None),
         };
         self.reply.header_status(code, chal, Vec::new());
+    }
+
+    /// Takes down a habit of the device.
+    pub(crate) fn learn(&mut self, quirk: Quirk) {
+        let learnt = &mut self.session.learnt;
+        learnt.quirks = learnt.quirks.with(quirk);
+        if quirk == Quirk::StatusZero {
+            // It says that it takes them, and takes the first part for the whole.
+            learnt.large_objects = Some(false);
+        }
     }
 
     pub(crate) fn run(mut self) -> Step {
@@ -115,6 +141,9 @@ impl<'a> Exchange<'a> {
             self.session.max_obj_size = Some(u32::try_from(octets).unwrap_or(u32::MAX));
         }
         self.reply = self.reply.within(self.session.max_msg_size.map(u64::from));
+        if self.session.learnt.quirks.has(Quirk::SmallReplies) {
+            self.reply = self.reply.at_most(Quirks::SMALL_REPLY);
+        }
         self.reply.owed_statuses(std::mem::take(&mut self.session.owed));
         let changed = self.take_up();
         let heard = self.hear();
@@ -144,7 +173,8 @@ impl<'a> Exchange<'a> {
             }
         };
         let job = run.job;
-        match Job::resume(*run, &self.session.facts, self.context.work) {
+        match Job::resume(*run, &self.session.facts, self.session.learnt.quirks, self.context.work)
+        {
             Ok(job) => self.job = Some(job),
             Err(Lost::Changed) => return true,
             Err(Lost::Gone) => self.let_go(job),
@@ -282,6 +312,9 @@ impl<'a> Exchange<'a> {
     /// The package is complete: what was not answered by now will not be.
     fn settle(&mut self) {
         let Some(sent) = self.session.sent.take() else { return };
+        for quirk in self.job.iter().flat_map(|job| quirks::shown(job, sent.orders())) {
+            self.session.learnt.quirks = self.session.learnt.quirks.with(quirk);
+        }
         if let Some(job) = &mut self.job
             && let Err(outcome) = phases::settle(job, sent.orders())
         {
@@ -304,6 +337,10 @@ impl<'a> Exchange<'a> {
                 return;
             }
             let Some(job) = &mut self.job else { continue };
+            if let Err(outcome) = correlator::heed(job, &self.session.words) {
+                self.end_job(outcome);
+                continue;
+            }
             let next = phases::next(job);
             match self.prospect() {
                 Prospect::Ask if self.send(&[What::LargeObjects]).is_ok() => return,
@@ -328,7 +365,12 @@ impl<'a> Exchange<'a> {
                     (Err(failure), _) => self.end_job(Outcome::Failed(failure)),
                 },
                 Next::Render => match job.render(&self.session.facts, self.context.work) {
-                    Ok(()) => {}
+                    Ok(()) => {
+                        let login = self.session.login;
+                        if let Some(failure) = login.and_then(|login| job.out_of_reach(login)) {
+                            self.end_job(Outcome::Failed(failure));
+                        }
+                    }
                     Err(Some(outcome)) => self.end_job(outcome),
                     Err(None) => {
                         let job = job.run.job;
@@ -336,6 +378,11 @@ impl<'a> Exchange<'a> {
                     }
                 },
                 Next::End(outcome) => self.end_job(outcome),
+                Next::Await(awaited) => {
+                    let job = awaited.job;
+                    self.news.push(News::Awaits(awaited));
+                    self.let_go(job);
+                }
             }
         }
     }
@@ -352,7 +399,7 @@ impl<'a> Exchange<'a> {
         };
         self.news.push(News::Started(plan.job));
         let skip = plan.skip.take();
-        self.job = Some(Job::begin(plan));
+        self.job = Some(Job::begin(plan, self.session.learnt.quirks));
         if let Some(why) = skip {
             self.end_job(Outcome::NotApplicable(why));
         }
@@ -457,11 +504,12 @@ impl<'a> Exchange<'a> {
     fn finish(mut self, last: bool) -> Step {
         let mut head =
             Head { resp_uri: self.context.resp_uri.map(str::to_owned), ..Head::default() };
+        let mut seal = None;
         if self.session.stage != Stage::Over(End::GaveUp) {
-            head.cred = self
-                .session
-                .server_auth
-                .cred(self.context.account, self.session.server_nonce.as_ref());
+            let (auth, given) = (self.session.server_auth, self.session.server_nonce.as_ref());
+            head.cred = auth.cred(self.context.account, given);
+            seal = auth.seal(self.context.account, given);
+            head.proves = head.cred.is_some() || seal.is_some();
         }
         if self.opening {
             head.meta = Meta {
@@ -480,7 +528,12 @@ impl<'a> Exchange<'a> {
         if let Some(job) = self.job.take() {
             self.session.stage = Stage::Working(Box::new(job.run.put_down()));
         }
+        if self.session.learnt != self.known {
+            self.news.push(News::Learnt(self.session.learnt));
+        }
+        self.session.last_octets = u32::try_from(self.reply.octets()).unwrap_or(u32::MAX);
         let reply = self.reply.message_with(head, last);
-        Step { session: self.session, reply, ends: self.ends, news: self.news, parts: self.parts }
+        let Self { session, ends, news, parts, .. } = self;
+        Step { session, reply, ends, news, parts, seal }
     }
 }

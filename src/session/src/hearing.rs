@@ -1,11 +1,11 @@
 //! What each command of a message means to the session, and the status that it is owed.
 
 use crate::{
-    Event, Facts, Failure, News, Outcome, Stage, Verb, Why,
+    Facts, Failure, News, Outcome, Quirk, Stage, Verb, Why,
     auth::given_nonce,
     exchange::Exchange,
     large_object::{Kind, Taken},
-    reply::cut,
+    listing,
     sent::{Note, What},
     setup::command_id,
 };
@@ -32,11 +32,7 @@ pub(crate) struct Heard {
     pub(crate) failed: Option<Outcome>,
     /// Alerts 1225: a large object of ours broke on its way.
     pub(crate) no_ends: usize,
-    events: usize,
 }
-
-/// The most events of one message.
-const MOST_EVENTS: usize = 16;
 
 impl Exchange<'_> {
     /// Goes through the commands of the message in their order.
@@ -95,6 +91,10 @@ impl Exchange<'_> {
                     self.news.push(News::ServerNonce(nonce));
                 }
                 // In the first message it is about our challenge, where there was nothing to accept.
+                if status.code == Some(StatusCode::Other(0)) {
+                    self.learn(Quirk::StatusZero);
+                }
+                let session = &mut self.session;
                 if let Some(code) = status.code
                     && !self.opening
                 {
@@ -161,12 +161,15 @@ impl Exchange<'_> {
             .ok_or(StatusCode::NotFound)?;
         let known = self.session.sent.as_ref().and_then(|sent| sent.orders().get(place)).copied();
         let begins = item.meta.size.is_some();
+        let list = known.and_then(|order| self.asked_node(order.what)).filter(listing::is_list);
         match known.map(|order| order.note) {
             // What is left of an object that broke is not the whole.
             Some(Note::Broken) if !begins && open_results.is_none() => {
                 return Err(StatusCode::PartialItem);
             }
             None | Some(Note::Nothing | Note::Broken) => {}
+            // A list comes node by node.
+            Some(Note::Seen) if list.is_some() => {}
             // The first word stands.
             Some(Note::Seen | Note::Same | Note::Differs | Note::Masked | Note::Partial) => {
                 return Ok(());
@@ -182,11 +185,11 @@ impl Exchange<'_> {
             (Taken::Plain, Some(order)) => {
                 match size_fault(item, format, self.context.max_obj_size) {
                     Some(code) => (Note::Partial, Err(code)),
-                    None => (self.weigh(order.what, &found(item, format), heard), Ok(())),
+                    None => (self.file(order.what, list, item, format, heard), Ok(())),
                 }
             }
             (Taken::Whole(whole), Some(order)) => {
-                (self.weigh(order.what, &found(&whole, format), heard), Ok(()))
+                (self.file(order.what, list, &whole, format, heard), Ok(()))
             }
             (Taken::Plain | Taken::Whole(_), None) => (Note::Nothing, Ok(())),
         };
@@ -194,6 +197,22 @@ impl Exchange<'_> {
             sent.note(place, note);
         }
         owed
+    }
+
+    /// Files one whole value, of a node that was asked for or of one in a list.
+    fn file(
+        &mut self,
+        what: What,
+        list: Option<LocUri>,
+        item: &Item,
+        format: Option<&Format>,
+        heard: &mut Heard,
+    ) -> Note {
+        let found = found(item, format);
+        match list {
+            Some(list) => self.note_listed(&list, item, &found, heard),
+            None => self.weigh(what, &found, heard),
+        }
     }
 
     /// The open command that asked for a node: the one that is referred to, or, when the reference is missing or speaks
@@ -206,8 +225,7 @@ impl Exchange<'_> {
         let matches = |place: usize| {
             let what = sent.orders().get(place)?.what;
             let node = self.asked_node(what)?;
-            let same = uri.is_none_or(|uri| uri.as_str().eq_ignore_ascii_case(node.as_str()));
-            same.then_some(place)
+            uri.is_none_or(|uri| listing::answers(&node, uri)).then_some(place)
         };
         if let Some(cmd_ref) = &results.cmd_ref
             && let Some(place) = sent.place(cmd_ref).and_then(matches)
@@ -253,7 +271,7 @@ impl Exchange<'_> {
             What::Compare(slot) | What::Proof(slot) => {
                 let Some(setting) = job.setting(slot) else { return Note::Seen };
                 match setting.verb {
-                    Verb::Read | Verb::Exec | Verb::Delete => Note::Seen,
+                    Verb::Read | Verb::Exec | Verb::Copy | Verb::Delete => Note::Seen,
                     Verb::Ensure | Verb::Replace | Verb::Add => {
                         let without_value =
                             setting.format == Format::Node && setting.value.is_none();
@@ -314,36 +332,7 @@ impl Exchange<'_> {
                 heard.aborted = true;
                 StatusCode::Ok
             }
-            // The type says what a generic alert means; without one it means nothing.
-            AlertCode::GenericAlert
-                if alert.items.is_empty()
-                    || alert.items.iter().any(|item| item.meta.media_type.is_none()) =>
-            {
-                StatusCode::Incomplete
-            }
-            AlertCode::ClientEvent | AlertCode::GenericAlert => {
-                let mut owed = StatusCode::Ok;
-                for item in &alert.items {
-                    let whole = match self.take_part(Kind::Alert, item, None) {
-                        Taken::Plain => None,
-                        Taken::Whole(whole) => Some(whole),
-                        Taken::Part => {
-                            owed = StatusCode::ChunkAccepted;
-                            continue;
-                        }
-                        Taken::Fault { code, .. } => {
-                            owed = code;
-                            continue;
-                        }
-                    };
-                    if heard.events < MOST_EVENTS {
-                        heard.events += 1;
-                        let item = whole.as_deref().unwrap_or(item);
-                        self.news.push(News::Event(event(code, alert, item)));
-                    }
-                }
-                owed
-            }
+            AlertCode::ClientEvent | AlertCode::GenericAlert => self.hear_report(code, alert),
             AlertCode::Display
             | AlertCode::ConfirmOrReject
             | AlertCode::TextInput
@@ -423,18 +412,6 @@ fn size_fault(item: &Item, format: Option<&Format>, max_obj_size: u32) -> Option
     let encoded = matches!(item.meta.format.as_ref().or(format), Some(Format::B64 | Format::Bin));
     let elements = matches!(item.data, Some(Data::Elements(_)));
     (size != octets && !encoded && !elements).then_some(StatusCode::SizeMismatch)
-}
-
-fn event(code: AlertCode, alert: &Alert, item: &Item) -> Event {
-    let bounded = |text: &str| cut(text, Event::LONGEST);
-    Event {
-        code,
-        correlator: alert.correlator.as_deref().map(bounded),
-        source: item.source.as_ref().map(|source| bounded(&source.loc_uri)),
-        kind: item.meta.media_type.as_deref().map(bounded),
-        mark: item.meta.mark.as_deref().map(bounded),
-        data: item.data.as_ref().and_then(Data::as_text).map(bounded),
-    }
 }
 
 /// Asterisks: what some devices answer in place of a password.

@@ -1,11 +1,12 @@
 //! One job while a message is answered: what was stored of it, and beside that its plan and its rendered settings.
 
 use crate::{
-    CommandReport, Facts, Failure, JobEnd, Learnt, News, Outcome, Phase, Plan, Setting, Unfit,
-    Verb, Why, Work,
+    Awaited, CommandReport, Facts, Failure, JobEnd, Learnt, News, Outcome, Phase, Plan, Quirk,
+    Quirks, Setting, Unfit, Verb, Why, Work,
+    alerts::Login,
     pin::Pin,
     run::{Reading, Run, Slot, State},
-    sent::{Order, What},
+    sent::{Manner, Order, What},
 };
 use wire::{meta::Format, status::StatusCode, uri::LocUri};
 
@@ -15,6 +16,8 @@ pub(crate) struct Job {
     pub(crate) run: Run,
     pub(crate) plan: Plan,
     settings: Vec<Setting>,
+    /// Whether the device knows correlators, as far as one knows.
+    pub(crate) correlates: bool,
 }
 
 /// Why a stored job cannot go on.
@@ -29,16 +32,23 @@ pub(crate) enum Lost {
 
 impl Job {
     /// A job that begins.
-    pub(crate) fn begin(plan: Plan) -> Self {
-        Self { run: Run::new(&plan), plan, settings: Vec::new() }
+    pub(crate) fn begin(plan: Plan, quirks: Quirks) -> Self {
+        let run = Run::new(&plan, quirks);
+        Self { run, plan, settings: Vec::new(), correlates: !quirks.has(Quirk::NoCorrelator) }
     }
 
     /// A job that goes on: its plan and its settings again, if they are still the same.
-    pub(crate) fn resume(run: Run, facts: &Facts, work: &dyn Work) -> Result<Self, Lost> {
+    pub(crate) fn resume(
+        run: Run,
+        facts: &Facts,
+        quirks: Quirks,
+        work: &dyn Work,
+    ) -> Result<Self, Lost> {
         let Some(plan) = work.plans(facts).into_iter().find(|plan| plan.job == run.job) else {
             return Err(Lost::Gone);
         };
-        let mut job = Self { run, plan, settings: Vec::new() };
+        let correlates = !quirks.has(Quirk::NoCorrelator);
+        let mut job = Self { run, plan, settings: Vec::new(), correlates };
         if job.run.slots.is_some() {
             match work.settings(job.run.job, facts, &job.run.kept_reads()) {
                 Ok(settings) => job.settings = settings,
@@ -95,7 +105,7 @@ impl Job {
         });
         match setting.verb {
             Verb::Read => slot.state = State::Unread,
-            Verb::Exec => slot.hidden = true,
+            Verb::Exec | Verb::Copy => slot.hidden = true,
             Verb::Delete => {
                 slot.hidden = !readable;
                 slot.state =
@@ -206,6 +216,28 @@ impl Job {
         self.run.note_read(Reading { uri: uri.as_str().to_owned(), value, kept })
     }
 
+    /// Takes down a node of a list, as [`Self::note_read`] takes down a value.
+    #[must_use]
+    pub(crate) fn note_listed(&mut self, list: &LocUri, member: &str) -> bool {
+        let kept = self.plan.keep.contains(list);
+        self.run.note_listed(list.as_str(), member, kept)
+    }
+
+    /// What the device has taken up and not yet reported on, and what else there is to say of the job.
+    pub(crate) fn awaited(&self) -> Option<Awaited> {
+        let open = || self.slots().filter(|(_, slot, _)| slot.state == State::Accepted);
+        let seconds = open().map(|(.., setting)| setting.within_seconds).max()?;
+        let places = open().map(|(place, ..)| place).collect();
+        Some(Awaited { job: self.run.job, places, seconds, read: self.still_true() })
+    }
+
+    /// The first setting that cannot be reached while nobody, or somebody else, is logged in.
+    pub(crate) fn out_of_reach(&self, login: Login) -> Option<Failure> {
+        let setting = self.settings.iter().find(|setting| !login.reaches(&setting.uri))?;
+        let uri = setting.uri.as_str().to_owned();
+        Some(Failure { uri, status: None, phase: Phase::Query, why: Why::NoUser })
+    }
+
     /// A failure of the command that `what` stands for.
     pub(crate) fn failure(&self, what: What, status: Option<StatusCode>, why: Why) -> Failure {
         let uri = self.node(what).map(|uri| uri.as_str().to_owned()).unwrap_or_default();
@@ -214,7 +246,14 @@ impl Job {
 
     /// As [`Self::failure`], of a command that was answered by a code or by nothing.
     pub(crate) fn refusal(&self, order: Order) -> Failure {
-        let why = if order.code().is_some() { Why::Status } else { Why::NoStatus };
+        let is_copy = matches!(order.what, What::Write { manner: Manner::Copy, .. });
+        let why = match order.code() {
+            Some(StatusCode::NotSupported | StatusCode::NotImplemented) if is_copy => {
+                Why::Unsupported
+            }
+            Some(_) => Why::Status,
+            None => Why::NoStatus,
+        };
         self.failure(order.what, order.code(), why)
     }
 
@@ -232,20 +271,25 @@ impl Job {
             uri: setting.uri.as_str().to_owned(),
             status: slot.code(),
         };
-        let was_written = |uri: &str| {
-            self.slots().any(|(_, slot, setting)| slot.tries > 0 && setting.uri.as_str() == uri)
-        };
-        let still_true =
-            self.run.reads.iter().filter(|reading| !reading.kept || !was_written(&reading.uri));
         JobEnd {
             job: self.run.job,
             outcome,
             commands: sent.map(report).take(JobEnd::MOST_COMMANDS).collect(),
-            read: still_true
-                .take(JobEnd::MOST_READ)
-                .map(|reading| (reading.uri.clone(), reading.value.clone()))
-                .collect(),
+            read: self.still_true(),
         }
+    }
+
+    /// Of what was read, that which no write has made untrue since.
+    fn still_true(&self) -> Vec<(String, String)> {
+        let was_written = |uri: &str| {
+            self.slots().any(|(_, slot, setting)| slot.tries > 0 && setting.uri.as_str() == uri)
+        };
+        let true_still =
+            self.run.reads.iter().filter(|reading| !reading.kept || !was_written(&reading.uri));
+        true_still
+            .take(JobEnd::MOST_READ)
+            .map(|reading| (reading.uri.clone(), reading.value.clone()))
+            .collect()
     }
 }
 

@@ -12,12 +12,17 @@
 //! | [`context`] | what the caller brings: account, nonces, and the [`Work`] that waits for the device |
 //! | [`step`] | what a message leads to |
 //! | [`place`] | repeats, gaps and restarts |
+//! | [`quirks`] | what a device is known to do otherwise than the standard says |
+//! | [`correlator`] | work that a device takes up now and reports on later |
+//! | [`hmac`] | the digest over a whole body, in both directions |
 //! | `setup` | the first message: version, trust, what the device says of itself |
 //! | `auth` | credentials, in both directions |
 //! | `exchange` | one message in, one reply out: the order in which things are looked at |
+//! | `alerts` | what a device reports by itself |
 //! | `hearing` | what each command of a message means, and the status that it is owed |
 //! | `large_object` | values that are longer than a message, in parts |
 //! | `owed` | statuses that did not fit into their reply |
+//! | `listing` | reading whole subtrees |
 //! | `sent` | commands that wait for their answers |
 //! | `command` | what is sent, as commands of the protocol |
 //! | `reply` | a reply in the making, within the size that the device takes |
@@ -26,17 +31,22 @@
 //! | `phases` | query, ask, write, prove |
 //! | `pin` | the digest that ties a job to its rendering |
 
+mod alerts;
 mod auth;
 mod command;
 pub mod context;
+pub mod correlator;
 mod exchange;
 mod hearing;
+pub mod hmac;
 mod job;
 pub mod large_object;
+mod listing;
 mod owed;
 mod phases;
 mod pin;
 pub mod place;
+pub mod quirks;
 mod reply;
 mod run;
 mod sent;
@@ -47,14 +57,19 @@ pub use context::{
     Account, Atomic, AuthKind, Context, Facts, JobRef, Learnt, Plan, Prove, Question, Reads,
     ServerCredential, ServerSecret, Setting, Unfit, Verb, Work,
 };
+pub use correlator::Correlator;
+pub use hmac::{Mac, Seal};
 pub use large_object::{Part, Parts};
 pub use place::Place;
+pub use quirks::{Quirk, Quirks};
 pub use setup::open;
 pub use step::{
-    CommandReport, End, Event, Failure, JobEnd, News, Opening, Outcome, Phase, Step, Why,
+    Awaited, CommandReport, End, Event, Failure, JobEnd, News, Opening, Outcome, Phase, Step, Why,
 };
 
+use alerts::Login;
 use auth::{Proof, ServerAuth};
+use correlator::Word;
 use exchange::Exchange;
 use large_object::Incoming;
 use owed::Owed;
@@ -99,8 +114,14 @@ pub struct Session {
     /// Commands of ours that wait for their answers.
     sent: Option<Sent>,
     stage: Stage,
-    /// Jobs that ended in this session.
+    /// Jobs that this session is done with.
     done: Vec<JobRef>,
+    /// Who is logged in, where the device says so.
+    login: Option<Login>,
+    /// What the device reported of work it took up.
+    words: Vec<Word>,
+    /// What the last reply had at most, in octets.
+    last_octets: u32,
 }
 
 /// The last message that counted.
@@ -146,6 +167,12 @@ impl Session {
         matches!(self.stage, Stage::Over(_))
     }
 
+    /// Whether the device fell silent after a reply so large that some clients lose it.
+    pub fn lost_to_a_large_reply(&self) -> bool {
+        let small = u32::try_from(Quirks::SMALL_REPLY).unwrap_or(u32::MAX);
+        !self.over() && self.last_octets > small
+    }
+
     /// The job that is being done.
     pub fn job(&self) -> Option<JobRef> {
         match &self.stage {
@@ -160,42 +187,48 @@ impl Session {
     /// moves nothing; its only news is [`News::Refused`].
     pub fn receive(mut self, message: &Message, context: &Context<'_>) -> Step {
         if let Some(refusal) = setup::unsupported(message, context, self.next_msg_id(message)) {
-            return Step {
-                session: self,
-                reply: refusal,
-                ends: Vec::new(),
-                news: vec![News::Refused],
-                parts: Parts::default(),
-            };
+            return self.refused(refusal);
         }
         match auth::examine(message, context) {
             proof @ (Proof::Transport | Proof::Given(_)) => {
                 Exchange::resumed(self, message, context, proof).run()
             }
             Proof::Missing => self.unmoved(message, context, Proof::Missing),
-            Proof::Wrong if context.proven => {
-                let reply =
-                    setup::challenge(message, context, self.next_msg_id(message), Proof::Wrong);
+            // Who answers for every body by itself is known by nothing else.
+            Proof::Wrong if context.proven && context.account.kind != AuthKind::Hmac => {
+                let reply = self.challenge(message, context, Proof::Wrong);
                 self.count_refusal(message, context);
                 let news = match self.stage {
                     Stage::Over(end) => vec![News::Over(end)],
                     Stage::Setup { .. } | Stage::Between | Stage::Working(_) => Vec::new(),
                 };
-                Step { session: self, reply, ends: Vec::new(), news, parts: Parts::default() }
+                Step {
+                    session: self,
+                    reply,
+                    ends: Vec::new(),
+                    news,
+                    parts: Parts::default(),
+                    seal: None,
+                }
             }
             Proof::Wrong => self.unmoved(message, context, Proof::Wrong),
         }
     }
 
     fn unmoved(self, message: &Message, context: &Context<'_>, proof: Proof) -> Step {
-        let reply = setup::challenge(message, context, self.next_msg_id(message), proof);
-        Step {
-            session: self,
-            reply,
-            ends: Vec::new(),
-            news: vec![News::Refused],
-            parts: Parts::default(),
-        }
+        let reply = self.challenge(message, context, proof);
+        self.refused(reply)
+    }
+
+    fn challenge(&self, message: &Message, context: &Context<'_>, proof: Proof) -> Message {
+        let tries = message.header.msg_id.0.saturating_sub(self.last.msg.0);
+        setup::challenge(message, context, self.next_msg_id(message), proof, tries)
+    }
+
+    fn refused(self, reply: Message) -> Step {
+        let news = vec![News::Refused];
+        let (ends, parts) = (Vec::new(), Parts::default());
+        Step { session: self, reply, ends, news, parts, seal: None }
     }
 
     /// The right token with wrong credentials: the sender is known well enough to remember the refusal.

@@ -10,7 +10,7 @@ pub(crate) mod query;
 pub(crate) mod write;
 
 use crate::{
-    Outcome, Phase, Why,
+    Awaited, Outcome, Phase, Why,
     job::Job,
     sent::{Order, What},
 };
@@ -26,6 +26,8 @@ pub(crate) enum Next {
     /// Fills in its settings.
     Render,
     End(Outcome),
+    /// Nothing more in this session: the device will report.
+    Await(Awaited),
 }
 
 /// What `job` does next. Moves from phase to phase until there is something to do.
@@ -60,7 +62,10 @@ pub(crate) fn next(job: &mut Job) -> Next {
             }
             Phase::Prove => {
                 return match prove::pending(job) {
-                    Ok(pending) if pending.is_empty() => Next::End(job.success()),
+                    Ok(pending) if pending.is_empty() => match job.awaited() {
+                        Some(awaited) => Next::Await(awaited),
+                        None => Next::End(job.success()),
+                    },
                     Ok(pending) => Next::Send(pending),
                     Err(outcome) => Next::End(outcome),
                 };

@@ -61,6 +61,8 @@ impl Texts {
         self.text(setting.value.as_deref().unwrap_or_default());
         self.number(u64::from(setting.secret));
         self.number(u64::from(setting.readable));
+        self.text(setting.from.as_ref().map(LocUri::as_str).unwrap_or_default());
+        self.number(u64::from(setting.within_seconds));
     }
 }
 
@@ -91,6 +93,8 @@ mod tests {
             value: value.map(str::to_owned),
             secret: false,
             readable: true,
+            from: None,
+            within_seconds: 0,
         }
     }
 

@@ -79,6 +79,12 @@ impl<'a> Reply<'a> {
         self
     }
 
+    /// No larger than this, whatever the device claims to take.
+    pub(crate) fn at_most(mut self, octets: usize) -> Self {
+        self.limit = self.limit.min(octets);
+        self
+    }
+
     pub(crate) fn msg_id(&self) -> u32 {
         self.msg_id.0
     }
@@ -172,6 +178,11 @@ impl<'a> Reply<'a> {
         self.limit
     }
 
+    /// What the reply has at most in octets, as it stands.
+    pub(crate) fn octets(&self) -> usize {
+        self.octets
+    }
+
     /// The number that the next command will have.
     pub(crate) fn next_number(&self) -> u32 {
         self.next_id().number().unwrap_or(1)
@@ -233,8 +244,7 @@ impl<'a> Reply<'a> {
     pub(crate) fn message_with(self, head: Head, last: bool) -> Message {
         let device = &self.message.header;
         let loc_name = head
-            .cred
-            .is_some()
+            .proves
             .then(|| self.context.account.server.as_ref().map(|server| server.user.clone()));
         let header = Header {
             version: device.version.clone(),
@@ -259,6 +269,8 @@ impl<'a> Reply<'a> {
 pub(crate) struct Head {
     pub(crate) resp_uri: Option<String>,
     pub(crate) cred: Option<Cred>,
+    /// The server proves itself with this reply, in it or beside it.
+    pub(crate) proves: bool,
     pub(crate) meta: Meta,
 }
 

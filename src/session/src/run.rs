@@ -1,7 +1,7 @@
 //! What is stored of a job between two messages: where it is, what is known of each setting, and the values read.
 
 use crate::{
-    Atomic, JobEnd, JobRef, Phase, Plan, Reads,
+    Atomic, JobEnd, JobRef, Phase, Plan, Quirk, Quirks, Reads,
     large_object::{PuttingBack, Sending},
     pin::Pin,
 };
@@ -69,6 +69,8 @@ pub(crate) enum State {
     /// Sent, and the device said nothing of it.
     Unsure,
     Proven,
+    /// The device took it up (202) and will report.
+    Accepted,
 }
 
 /// A value read from the device.
@@ -86,7 +88,7 @@ impl Run {
     /// The most values that are asked for again because they did not come whole.
     const MOST_ASKED_AGAIN: u8 = 3;
 
-    pub(crate) fn new(plan: &Plan) -> Self {
+    pub(crate) fn new(plan: &Plan, quirks: Quirks) -> Self {
         Self {
             job: plan.job,
             pin: Pin::of(plan, None),
@@ -94,7 +96,12 @@ impl Run {
             read_so_far: 0,
             slots: None,
             reads: Vec::new(),
-            atomic: plan.atomic != Atomic::Never,
+            atomic: match plan.atomic {
+                Atomic::Never => false,
+                // Where it is demanded the device is asked once more: it may have learnt it.
+                Atomic::Required => true,
+                Atomic::WhenSupported => !quirks.has(Quirk::NoAtomic),
+            },
             began: Began::default(),
             asked_again: 0,
             asked_large: false,
@@ -132,6 +139,26 @@ impl Run {
     pub(crate) fn value_of(&self, uri: &str) -> Option<&str> {
         let reading = self.reads.iter().find(|reading| reading.uri == uri)?;
         Some(&reading.value)
+    }
+
+    /// Takes down one more node of a list, an address a line; false when the templates need the list and it is too large.
+    #[must_use]
+    pub(crate) fn note_listed(&mut self, list: &str, member: &str, kept: bool) -> bool {
+        let most = if kept { Self::KEPT_OCTETS } else { JobEnd::READ_OCTETS };
+        let alike = self.reads.iter().filter(|other| other.kept || !kept);
+        let octets: usize = alike.map(Reading::octets).sum();
+        let (uri, value) = (list.to_owned(), member.to_owned());
+        match self.reads.iter_mut().find(|other| other.uri == list) {
+            None => self.note_read(Reading { uri, value, kept }),
+            Some(reading) if octets + member.len() < most => {
+                if !reading.value.lines().any(|line| line == member) {
+                    reading.value.push('\n');
+                    reading.value.push_str(member);
+                }
+                true
+            }
+            Some(_) => !kept,
+        }
     }
 
     /// The values that the templates need.
@@ -192,16 +219,19 @@ mod tests {
     fn run() -> Run {
         let job = JobRef { seq: 1, run: 0 };
         let (query, keep, ask, skip) = (Vec::new(), Vec::new(), None, None);
-        Run::new(&Plan {
-            job,
-            query,
-            keep,
-            conditional: true,
-            atomic: Atomic::Never,
-            prove: Prove::Status,
-            ask,
-            skip,
-        })
+        Run::new(
+            &Plan {
+                job,
+                query,
+                keep,
+                conditional: true,
+                atomic: Atomic::Never,
+                prove: Prove::Status,
+                ask,
+                skip,
+            },
+            Quirks::default(),
+        )
     }
 
     fn reading(uri: &str, octets: usize, kept: bool) -> Reading {

@@ -63,6 +63,7 @@ pub(crate) enum Manner {
     Add,
     Delete,
     Exec,
+    Copy,
 }
 
 /// What results said. The value itself is not kept here.

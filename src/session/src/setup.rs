@@ -13,7 +13,7 @@ use wire::{
     uri::LocUri,
 };
 
-/// Refused messages of one session after which a challenge names no commands any more: client A repeats a wrong
+/// Refused messages in a row after which a challenge names no commands any more: client A repeats a wrong
 /// password for ever as long as each refusal carries a status for its commands.
 const MOST_CHALLENGES: u32 = 3;
 
@@ -47,11 +47,15 @@ pub fn open(message: &Message, context: &Context<'_>) -> Opening {
                 sent: None,
                 stage: Stage::Setup { asked: false },
                 done: Vec::new(),
+                login: None,
+                words: Vec::new(),
+                last_octets: 0,
             };
             Opening::Opened(Exchange::opening(session, message, context, proof).run())
         }
         proof @ (Proof::Missing | Proof::Wrong) => {
-            Opening::Refused { reply: challenge(message, context, ours, proof) }
+            let tries = message.header.msg_id.0;
+            Opening::Refused { reply: challenge(message, context, ours, proof, tries) }
         }
     }
 }
@@ -71,12 +75,14 @@ pub(crate) fn unsupported(message: &Message, context: &Context<'_>, ours: u32) -
 }
 
 /// The challenge to a message that proves too little: the same code for the message and each of its commands, because
-/// client A repeats exactly the commands that were refused. No credentials of the server, no commands.
+/// client A repeats exactly the commands that were refused. No credentials of the server, no commands. `tries` is which
+/// message this is after the last that was accepted.
 pub(crate) fn challenge(
     message: &Message,
     context: &Context<'_>,
     ours: u32,
     proof: Proof,
+    tries: u32,
 ) -> Message {
     let code = match proof {
         Proof::Missing => StatusCode::CredentialsMissing,
@@ -84,7 +90,7 @@ pub(crate) fn challenge(
     };
     let mut reply = Reply::new(message, context, ours);
     reply.header_status(code, Some(auth::demand(context.account, context.challenge)), Vec::new());
-    if message.header.msg_id.0 <= MOST_CHALLENGES {
+    if tries <= MOST_CHALLENGES {
         for command in &message.commands {
             if !matches!(command, Command::Status(_) | Command::Results(_)) {
                 reply.status(command_id(command).as_ref(), command.name(), code);

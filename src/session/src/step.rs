@@ -1,6 +1,6 @@
 //! What a message leads to: the session as it is now, the reply, jobs that ended, and news for whoever records them.
 
-use crate::{Facts, JobRef, Learnt, Parts, Session, Verb};
+use crate::{Facts, JobRef, Learnt, Parts, Seal, Session, Verb};
 use serde::{Deserialize, Serialize};
 use wire::{alert::AlertCode, digest::Nonce, message::Message, status::StatusCode};
 
@@ -25,6 +25,8 @@ pub struct Step {
     pub news: Vec<News>,
     /// Of a large object that comes in parts; empty for almost every message.
     pub parts: Parts,
+    /// What the octets of the reply are to be sealed with, in `x-syncml-hmac`.
+    pub seal: Option<Seal>,
 }
 
 /// What happened, besides jobs ending.
@@ -62,11 +64,26 @@ pub enum News {
     Abort,
     /// The device reports something.
     Event(Event),
+    /// Everything of a job is done but work that the device took up (202) and will report on.
+    Awaits(Awaited),
     /// The session is over; the reply is the last.
     Over(End),
 }
 
-/// A client event or a generic alert. Every text at most [`Event::LONGEST`] octets; cut there.
+/// A job that the session lets go of until its device reports.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Awaited {
+    pub job: JobRef,
+    /// The settings, by place, that the device has to report on.
+    pub places: Vec<u8>,
+    /// How long it may take.
+    pub seconds: u32,
+    /// As in [`JobEnd::read`].
+    pub read: Vec<(String, String)>,
+}
+
+/// A client event or a generic alert. Its data at most [`Event::LONGEST_DATA`] octets, every other text at most
+/// [`Event::LONGEST`]; cut there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// 1224 or 1226.
@@ -76,6 +93,7 @@ pub struct Event {
     pub source: Option<String>,
     /// `Meta/Type`, which says what it means.
     pub kind: Option<String>,
+    pub format: Option<String>,
     pub mark: Option<String>,
     pub data: Option<String>,
 }
@@ -197,6 +215,12 @@ pub enum Why {
     TooMuchRead,
     #[error("the job has more settings than a session keeps")]
     TooManySettings,
+    #[error("the device reported that it failed")]
+    Reported,
+    #[error("the device does not know this command")]
+    Unsupported,
+    #[error("no user is logged in whose part of the tree could be reached")]
+    NoUser,
     #[error("the device could not undo the commands of a failed Atomic")]
     NotRolledBack,
 }
@@ -220,6 +244,8 @@ impl JobEnd {
 }
 
 impl Event {
-    /// The longest text of an event, in octets.
-    pub const LONGEST: usize = 1024;
+    /// The longest text of an event but its data, in octets.
+    pub const LONGEST: usize = 256;
+    /// The longest data of an event, in octets.
+    pub const LONGEST_DATA: usize = 4096;
 }

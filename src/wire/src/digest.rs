@@ -259,6 +259,11 @@ pub fn chal_md5(nonce: &Nonce) -> Meta {
     Meta { next_nonce: Some(nonce.to_base64().into()), ..auth_meta(MD5) }
 }
 
+/// The content of a `Chal` that asks for the `x-syncml-hmac` header under `nonce`.
+pub fn chal_mac(nonce: &Nonce) -> Meta {
+    Meta { next_nonce: Some(nonce.to_base64().into()), ..auth_meta(MAC) }
+}
+
 /// The content of a `Chal` that asks for Basic credentials.
 pub fn chal_basic() -> Meta {
     auth_meta(BASIC)

@@ -60,10 +60,27 @@ impl Checker<'_> {
                 "leave `readable` out",
             );
         }
+        match (declared.verb, &declared.from) {
+            (Verb::Copy, None) => {
+                self.problem(path, "`copy` needs `from`", "name the node that is copied");
+            }
+            (Verb::Copy, Some(_)) | (_, None) => {}
+            (verb, Some(_)) => {
+                let what = format!("`{}` comes from nowhere", verb.name());
+                self.problem(&format!("{path}.from"), what, "write `do: copy`, or leave it out");
+            }
+        }
+        if declared.within.is_some() && declared.verb != Verb::Exec {
+            self.problem(
+                &format!("{path}.within"),
+                "is for what a device reports on later, and it does so only of `exec`",
+                "leave it out",
+            );
+        }
         let value = format!("{path}.value");
         let has_none = matches!(declared.format, Format::Node | Format::Null);
         match (declared.verb, &declared.value) {
-            (Verb::Read | Verb::Delete, Some(_)) => {
+            (Verb::Read | Verb::Delete | Verb::Copy, Some(_)) => {
                 self.problem(
                     &value,
                     format!("`{}` takes no value", declared.verb.name()),
@@ -95,6 +112,16 @@ impl Checker<'_> {
                 setting.address.suffix(),
             ),
         };
+        if let Some(from) = &setting.from {
+            let allowed = match from.known() {
+                Some(uri) => self.grounds.scopes.allows(Verb::Read, uri),
+                None => self.grounds.scopes.may_allow(Verb::Read, &from.outline(), from.suffix()),
+            };
+            if let Err(denied) = allowed {
+                let path = format!("{}.from", setting.path);
+                self.problem(&path, denied.to_string(), "name a node that the authority may read");
+            }
+        }
         let Err(denied) = allowed else { return };
         let help = match denied {
             Denied::NotGranted { .. } => {

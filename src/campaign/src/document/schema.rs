@@ -38,8 +38,10 @@ const ROOT: Words = Words {
 };
 const DEVICES: Words =
     Words { known: &["list", "file", "group", "where", "membership"], later: &[] };
-const SETTING: Words =
-    Words { known: &["uri", "do", "format", "value", "secret", "readable"], later: &["acl"] };
+const SETTING: Words = Words {
+    known: &["uri", "do", "format", "value", "from", "within", "secret", "readable"],
+    later: &["acl"],
+};
 const VARIANT: Words = Words { known: &["when", "settings", "skip"], later: &[] };
 const CONFIRM: Words = Words { known: &["ask", "default", "wait"], later: &[] };
 const DELIVER: Words = Words { known: &["mode", "ui", "attempts", "answer_within"], later: &[] };
@@ -188,8 +190,20 @@ fn setting(reader: &mut Reader, path: String, node: &Node) -> Option<Declared> {
     };
     let secret = reader.flag(&section, "secret").unwrap_or(false);
     let readable = reader.flag(&section, "readable");
+    let from = reader.text(&section, "from", limits::URI_TEMPLATE_OCTETS);
+    let within = reader.duration(&section, "within", limits::EXEC_WITHIN);
     let uri = reader.text(&section, "uri", limits::URI_TEMPLATE_OCTETS)?;
-    Some(Declared { path, uri, verb: verb?, format: format?, value: value?, secret, readable })
+    Some(Declared {
+        path,
+        uri,
+        verb: verb?,
+        format: format?,
+        value: value?,
+        from,
+        within,
+        secret,
+        readable,
+    })
 }
 
 pub(super) fn node_of<'n>(section: &Section<'n>, key: &str) -> Option<&'n Node> {

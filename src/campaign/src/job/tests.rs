@@ -125,12 +125,36 @@ fn a_job_is_stored_in_a_few_octets() {
         notified,
         session,
         session.on_proving(now),
+        session.on_accepted(&[6], now),
         session.on_outcome(Outcome::UnknownDevice),
     ] {
         let stored = postcard::to_allocvec(&job).unwrap();
         assert!(stored.len() <= 16, "{} octets: {job:?}", stored.len());
         assert_eq!(postcard::from_bytes::<Job>(&stored).unwrap(), job);
     }
+}
+
+#[test]
+fn work_that_a_device_took_up_ends_with_its_word_or_with_its_time() {
+    let waits = written().on_accepted(&[0, 3], LATER);
+    assert_eq!(waits.deadline(), Some(LATER));
+    for unmoved in [
+        waits.on_word(1, true),
+        waits.on_session_started(NOW),
+        waits.on_session_lost(NOW, 0, &TERMS),
+        waits.on_write_sent(NOW),
+        waits.on_abort(NOW, &TERMS),
+        waits.on_expire(NOW, &TERMS),
+    ] {
+        assert_eq!(unmoved, waits);
+    }
+    let half = waits.on_word(3, true);
+    assert!(!half.ended() && half != waits);
+    assert_eq!(half.on_word(3, false), half, "the first word stands");
+    assert_eq!(half.on_word(0, true).outcome(), Some(Outcome::Applied));
+    assert_eq!(half.on_word(0, false).outcome(), Some(Outcome::Failed));
+    assert_eq!(waits.on_deadline(LATER, 0, &TERMS).outcome(), Some(Outcome::Failed));
+    assert_eq!(written().on_accepted(&[200], LATER), written(), "no campaign has so many settings");
 }
 
 #[derive(Debug, Clone)]
@@ -141,6 +165,8 @@ enum Event {
     Phase,
     Write,
     Proving,
+    Accepted,
+    Word(u8, bool),
     Lost,
     Outcome(Outcome),
     Abort,
@@ -157,6 +183,8 @@ impl Event {
             Self::Phase => job.on_phase(Phase::Ask, deadline),
             Self::Write => job.on_write_sent(deadline),
             Self::Proving => job.on_proving(deadline),
+            Self::Accepted => job.on_accepted(&[0, 2], deadline),
+            Self::Word(place, done) => job.on_word(*place, *done),
             Self::Lost => job.on_session_lost(now, dice, terms),
             Self::Outcome(outcome) => job.on_outcome(*outcome),
             Self::Abort => job.on_abort(now, terms),
@@ -173,6 +201,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Phase),
         3 => Just(Event::Write),
         2 => Just(Event::Proving),
+        2 => Just(Event::Accepted),
+        2 => (0_u8..3, any::<bool>()).prop_map(|(place, done)| Event::Word(place, done)),
         3 => Just(Event::Lost),
         1 => prop_oneof![Just(Outcome::Applied), Just(Outcome::Declined), Just(Outcome::Failed)].prop_map(Event::Outcome),
         1 => Just(Event::Abort),

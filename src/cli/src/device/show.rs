@@ -90,6 +90,7 @@ pub(super) async fn show(
         ("time zone", Some(device.time_zone)),
         ("groups", Some(groups)),
         ("as of", device.as_of),
+        ("quirks", Some(device.quirks.join(", "))),
     ];
     for (name, value) in rows {
         if let Some(value) = value.filter(|value| !value.is_empty()) {

@@ -61,6 +61,26 @@ pub(super) fn telling(shard: Shard, place: EventId, event: Event) -> Telling {
                 EventData::Fault(api::events::Fault { device: device.device, kind, detail }),
             ),
         },
+        Event::Alert { device, at, alert } => Outgoing {
+            key: format!("{}.{}", EventType::Alert.key(), device.authority),
+            event: cloud(
+                EventType::Alert,
+                format!("{}-{}", shard.number(), place.0),
+                &device.authority,
+                Some(device.device.clone()),
+                at,
+                EventData::Alert(api::events::Alert {
+                    device: device.device,
+                    code: alert.code,
+                    kind: alert.kind,
+                    mark: alert.mark,
+                    source: alert.source,
+                    format: alert.format,
+                    data: alert.data,
+                    correlator: alert.correlator,
+                }),
+            ),
+        },
     };
     Telling::Alone(Box::new(told))
 }

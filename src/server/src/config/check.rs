@@ -264,10 +264,11 @@ impl Config {
     fn check_integrity(&self, number: usize, authority: &Authority, findings: &mut Findings) {
         let key = |key: &str| format!("authority[{number}].{key}");
         match authority.integrity {
-            Integrity::Tls | Integrity::Hmac => findings.add(
+            Integrity::Hmac => {}
+            Integrity::Tls => findings.add(
                 key("integrity"),
-                "`tls` and `hmac` are not served by this version",
-                "integrity = \"none\" with `networks` says that the traffic is protected otherwise, by a proxy or a closed network",
+                "`tls` is not served by this version",
+                "integrity = \"hmac\" asks every device for a digest over each message; \"none\" with `networks` says that the traffic is protected otherwise, by a proxy or a closed network",
             ),
             Integrity::None if authority.networks.is_empty() && !self.http.devices.listen.ip().is_loopback() => findings.add(
                 key("networks"),

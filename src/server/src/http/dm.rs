@@ -13,14 +13,16 @@ use crate::{
         brake::Brake,
     },
     metrics::labels::Rejection,
+    rows::AnswerRow,
 };
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::{ConnectInfo, Path, State},
-    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header},
     routing::post,
 };
+use session::Mac;
 use sha2::{Digest, Sha256};
 use std::{
     net::SocketAddr,
@@ -28,7 +30,10 @@ use std::{
     time::Duration,
 };
 use tokio::sync::Semaphore;
-use wire::{Limits, MediaType};
+use wire::{
+    Limits, MediaType,
+    hmac::{self, Hmac, HmacError},
+};
 
 /// Devices whose failures the brake remembers.
 const BRAKE_MEMORY: usize = 100_000;
@@ -127,8 +132,20 @@ impl Door {
             return self.busy(Rejection::Busy);
         };
         let in_flight = self.engine.load.enter();
+        let hmac = hmac(headers);
+        let mac = match &hmac {
+            None => Mac::Absent,
+            Some(Ok(hmac)) => Mac::Given { hmac, body: &whole.octets },
+            Some(Err(error)) => {
+                tracing::debug!(
+                    error = error as &dyn std::error::Error,
+                    "x-syncml-hmac is unreadable"
+                );
+                Mac::Unreadable
+            }
+        };
         let since = clock::stopwatch();
-        let (answer, pause) = self.answer(peer, authority, media, token, &whole.octets).await;
+        let (answer, pause) = self.answer(peer, authority, media, token, mac, &whole.octets).await;
         self.engine.metrics.message_seconds.record(since.elapsed().as_secs_f64());
         drop((in_flight, place, whole));
         // Who guesses waits on a connection of its own, not in a place that others need.
@@ -158,6 +175,7 @@ impl Door {
         authority: &Authority,
         media: MediaType,
         token: Option<[u8; 16]>,
+        mac: Mac<'_>,
         body: &Bytes,
     ) -> (Response<Body>, Duration) {
         let message = match media.encoding.read(body, &self.limits) {
@@ -181,20 +199,21 @@ impl Door {
             token,
             confidential: peer.ip().to_canonical().is_loopback(),
             message: &message,
+            mac,
             body_digest: Sha256::digest(body).into(),
             body_octets: body.len(),
         };
         match door::receive(&self.engine, &request).await {
-            Ok(Answer::Document { content_type, body, proved }) => {
+            Ok(Answer::Document { answer, proved }) => {
                 if proved {
                     self.brake().proved(device_hash(authority, source));
                 }
-                at_once(document(&content_type, body))
+                at_once(document(answer))
             }
             Ok(Answer::Refused { content_type, body, tried }) => {
                 let pause =
                     if tried { self.failed(authority, source).await } else { Duration::ZERO };
-                (document(&content_type, body), pause)
+                (document(AnswerRow { content_type, body, hmac: None }), pause)
             }
             Ok(Answer::Stale) => self.bad_request(
                 Rejection::Stale,
@@ -254,12 +273,26 @@ fn at_once(answer: Response<Body>) -> (Response<Body>, Duration) {
     (answer, Duration::ZERO)
 }
 
-fn document(content_type: &str, body: Vec<u8>) -> Response<Body> {
+/// What stands in `x-syncml-hmac`; of a header that comes twice nobody knows which one is meant.
+fn hmac(headers: &HeaderMap) -> Option<Result<Hmac, HmacError>> {
+    let mut values = headers.get_all(hmac::HEADER).iter();
+    let value = values.next()?;
+    Some(match (value.to_str(), values.next()) {
+        (Ok(text), None) => Hmac::parse(text),
+        _ => Err(HmacError::Malformed),
+    })
+}
+
+fn document(answer: AnswerRow) -> Response<Body> {
+    let AnswerRow { content_type, body, hmac } = answer;
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(content_type) = HeaderValue::from_str(content_type) {
+    if let Ok(content_type) = HeaderValue::from_str(&content_type) {
         headers.insert(header::CONTENT_TYPE, content_type);
+    }
+    if let Some(Ok(hmac)) = hmac.map(|hmac| HeaderValue::from_str(&hmac)) {
+        headers.insert(HeaderName::from_static(hmac::HEADER), hmac);
     }
     response
 }

@@ -224,10 +224,18 @@ fn lay_over_rest(device: &mut Device, record: Record) -> Result<(), UpsertError>
     record.address.lay_over(&mut device.address);
     record.cert_sha256.lay_over(&mut device.cert_sha256);
     record.encoding.lay_over(&mut device.encoding);
+    let kind = |device: &Device| {
+        (device.manufacturer.clone(), device.model.clone(), device.firmware.clone())
+    };
+    let before = kind(device);
     record.manufacturer.lay_over_text(&mut device.manufacturer);
     record.model.lay_over_text(&mut device.model);
     record.firmware.lay_over_text(&mut device.firmware);
     record.dm_version.lay_over_text(&mut device.dm_version);
+    // Other software, other habits.
+    if kind(device) != before {
+        device.learnt = session::Learnt::default();
+    }
     record.time_zone.lay_over_text(&mut device.time_zone);
     if let Some(groups) = record.groups {
         device.groups = groups;

@@ -43,9 +43,17 @@ fn view_of(id: DeviceId, device: Device) -> DeviceView {
         time_zone: device.time_zone,
         groups: device.groups,
         attributes: device.attributes,
+        quirks: quirks(device.learnt),
         as_of: device.as_of.map(|instant| instant.to_string()),
         jobs: jobs.collect(),
     }
+}
+
+/// What the device was seen to do otherwise than the standard says, in words.
+fn quirks(learnt: session::Learnt) -> Vec<String> {
+    let large_objects = (learnt.large_objects == Some(false)).then_some("no_large_objects");
+    let names = learnt.quirks.iter().map(session::Quirk::name).chain(large_objects);
+    names.map(str::to_owned).collect()
 }
 
 fn auth_name(auth: Auth) -> &'static str {
@@ -71,6 +79,7 @@ fn job_state(job: &campaign::Job) -> &'static str {
         campaign::Job::InSession { .. } => "in_session",
         campaign::Job::Proving { .. } => "proving",
         campaign::Job::Reverting { .. } => "reverting",
+        campaign::Job::Awaiting { .. } => "awaiting",
         campaign::Job::Ended { .. } => "ended",
     }
 }

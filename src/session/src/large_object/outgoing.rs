@@ -233,7 +233,6 @@ impl Exchange<'_> {
     fn learn_large_objects(&mut self, takes: bool) {
         if self.session.learnt.large_objects != Some(takes) {
             self.session.learnt.large_objects = Some(takes);
-            self.news.push(News::Learnt(self.session.learnt));
         }
     }
 
@@ -333,7 +332,7 @@ fn longest<E>(
 fn is_divisible(manner: Manner) -> bool {
     match manner {
         Manner::Replace | Manner::Add => true,
-        Manner::Delete | Manner::Exec => false,
+        Manner::Delete | Manner::Exec | Manner::Copy => false,
     }
 }
 

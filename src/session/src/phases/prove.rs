@@ -30,7 +30,7 @@ pub(crate) fn pending(job: &mut Job) -> Result<Vec<What>, Outcome> {
 
 fn is_read_back(job: &Job, place: u8, slot: &Slot, setting: &Setting) -> bool {
     let by_reading = match (job.plan.prove, setting.verb) {
-        (Prove::Status, _) | (Prove::ReadBack, Verb::Exec | Verb::Read) => false,
+        (Prove::Status, _) | (Prove::ReadBack, Verb::Exec | Verb::Read | Verb::Copy) => false,
         // What is created again below a deleted node proves nothing of the deletion.
         (Prove::ReadBack, Verb::Delete) => !job.slots().any(|(other, _, later)| {
             let creates = matches!(later.verb, Verb::Ensure | Verb::Add | Verb::Replace);

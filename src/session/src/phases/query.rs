@@ -58,11 +58,13 @@ fn compare(job: &mut Job, place: u8, order: Order) -> Result<(), Outcome> {
             Verb::Ensure | Verb::Add => Verdict::Is(State::Absent),
             Verb::Delete => Verdict::Is(State::AsWanted),
             // Some devices create it all the same; the status of the write tells.
-            Verb::Replace | Verb::Exec => Verdict::Is(State::Present),
+            Verb::Replace | Verb::Exec | Verb::Copy => Verdict::Is(State::Present),
             Verb::Read => Verdict::Fails(Why::Status),
         },
         Answer::Hidden => match verb {
-            Verb::Ensure | Verb::Replace | Verb::Add | Verb::Delete | Verb::Exec => Verdict::Hidden,
+            Verb::Ensure | Verb::Replace | Verb::Add | Verb::Delete | Verb::Exec | Verb::Copy => {
+                Verdict::Hidden
+            }
             Verb::Read => Verdict::Fails(if order.code().is_some_and(StatusCode::is_success) {
                 Why::NoValue
             } else {

@@ -47,6 +47,7 @@ fn manner(slot: &Slot, setting: &Setting) -> Manner {
     match setting.verb {
         Verb::Delete => Manner::Delete,
         Verb::Exec => Manner::Exec,
+        Verb::Copy => Manner::Copy,
         Verb::Add => Manner::Add,
         // A property is not added to a node.
         Verb::Ensure if slot.state == State::Absent && setting.uri.suffix().is_none() => {
@@ -167,6 +168,8 @@ fn is_cause(code: StatusCode) -> bool {
 enum Remedy {
     /// It was carried out.
     Done,
+    /// It was taken up; the device will report.
+    Accepted,
     /// There was nothing to do.
     Needless,
     /// The node is not there: Add.
@@ -217,6 +220,9 @@ fn remedy(job: &Job, order: Order) -> Remedy {
             Some(Manner::Delete),
             StatusCode::NotFound | StatusCode::Gone | StatusCode::ItemNotDeleted,
         ) => Remedy::Needless,
+        (Some(Manner::Exec), StatusCode::Accepted) if setting.within_seconds > 0 => {
+            Remedy::Accepted
+        }
         (Some(_), code) if code.is_success() => Remedy::Done,
         (Some(Manner::Replace), StatusCode::NotFound) if ensure => Remedy::AddInstead,
         (Some(Manner::Add), StatusCode::AlreadyExists) if ensure => {
@@ -225,7 +231,9 @@ fn remedy(job: &Job, order: Order) -> Remedy {
         (Some(Manner::Add), StatusCode::NotFound) if ensure && has_parents && slot.existing > 0 => {
             Remedy::AllParents
         }
-        (Some(Manner::Replace | Manner::Add | Manner::Delete | Manner::Exec), _) => Remedy::Fail,
+        (Some(Manner::Replace | Manner::Add | Manner::Delete | Manner::Exec | Manner::Copy), _) => {
+            Remedy::Fail
+        }
     }
 }
 
@@ -255,6 +263,7 @@ fn apply(job: &mut Job, order: Order, remedy: Remedy) {
     }
     match remedy {
         Remedy::Done if is_write => slot.state = State::Written,
+        Remedy::Accepted => slot.state = State::Accepted,
         Remedy::Needless => slot.state = State::AsWanted,
         Remedy::AddInstead => slot.state = State::Absent,
         Remedy::ReplaceInstead => slot.state = State::Present,

@@ -130,6 +130,8 @@ fn setting() -> impl Strategy<Value = Setting> {
                 uri: LocUri::parse(&format!("./J/{uri}")).unwrap(),
                 format: if node { Format::Node } else { Format::Chr },
                 value: (!node).then_some(value),
+                from: None,
+                within_seconds: 0,
                 secret,
                 readable: !hidden,
             }

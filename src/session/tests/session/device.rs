@@ -76,6 +76,14 @@ impl Utterance {
         );
     }
 
+    /// A generic alert that answers a command.
+    pub(crate) fn report(&mut self, correlator: &str, kind: &str, data: String) {
+        self.event(1226, kind, data);
+        if let Some(Command::Alert(alert)) = self.commands.last_mut() {
+            alert.correlator = Some(correlator.into());
+        }
+    }
+
     pub(crate) fn replace(&mut self, items: Vec<Item>) {
         let id = Some(self.ids.next_id());
         self.commands.push(Command::Replace(Edit { id, items, ..Edit::default() }));

@@ -115,6 +115,8 @@ fn bench(variant: u8) -> Bench {
         uri: uri(name),
         format,
         value: value.map(str::to_owned),
+        from: None,
+        within_seconds: 60,
         secret: name == "S",
         readable: true,
     };

@@ -98,4 +98,13 @@ transcripts! {
     client_a_in_xml,
     client_b_in_xml,
     a_windows_client_in_xml,
+    an_hmac_account_proves_every_message,
+    a_device_with_a_stale_hmac_nonce_is_challenged_in_mid_session,
+    the_server_moves_from_md5_to_hmac_when_it_is_asked_to,
+    work_that_a_device_takes_up_ends_with_its_report,
+    a_report_from_a_lost_session_is_not_asked_for_again,
+    a_copy_is_made_or_refused,
+    a_subtree_is_listed_node_by_node,
+    a_node_of_a_user_who_is_not_there_is_left,
+    a_device_that_breaks_off_is_answered_with_statuses_alone,
 }

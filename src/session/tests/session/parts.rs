@@ -26,7 +26,7 @@ fn scene(value: &str, format: Format, encoding: Encoding) -> Scene {
     bench.plans.push(plan);
     let mut scene = Scene::new(bench);
     scene.encoding = encoding;
-    scene.learnt = Learnt { large_objects: Some(true) };
+    scene.learnt = Learnt { large_objects: Some(true), ..Learnt::default() };
     scene
 }
 

@@ -44,7 +44,7 @@ struct Trial {
 impl Trial {
     fn new(bench: Bench, server: bool) -> Self {
         let mut scene = Scene::new(bench);
-        scene.learnt = Learnt { large_objects: Some(!server) };
+        scene.learnt = Learnt { large_objects: Some(!server), ..Learnt::default() };
         if server {
             scene.account.server = Some(ServerCredential {
                 kind: session::AuthKind::Md5,
@@ -80,7 +80,7 @@ impl Trial {
         if body.len() > Limits::default().octets {
             return;
         }
-        let Came::Reply { reply, ends, news } = self.scene.receive(&body, said.proven) else {
+        let Came::Reply { reply, ends, news, .. } = self.scene.receive(&body, said.proven) else {
             return;
         };
         if self.scene.session.is_none()

@@ -98,6 +98,10 @@ fn check_command(command: &Command, ids: &mut Vec<wire::ids::CmdId>, within_atom
             assert!(edit.meta.is_empty(), "Meta stands on the item");
         }
         Command::Delete(edit) => check_target(edit),
+        Command::Copy(edit) => {
+            check_target(edit);
+            assert!(edit.items[0].source.is_some(), "a copy comes from somewhere");
+        }
         Command::Get(edit) => {
             assert!(!within_atomic, "no Get inside Atomic");
             check_target(edit);
@@ -119,7 +123,7 @@ fn check_command(command: &Command, ids: &mut Vec<wire::ids::CmdId>, within_atom
             }
         }
         Command::Status(status) => assert!(status.msg_ref.is_some() && status.code.is_some()),
-        Command::Copy(_) | Command::Sequence(_) | Command::Results(_) | Command::Unknown(_) => {
+        Command::Sequence(_) | Command::Results(_) | Command::Unknown(_) => {
             panic!("{} is never sent", command.name())
         }
     }

@@ -4,6 +4,7 @@ use crate::scene::{Came, nonce};
 use session::{Event, Failure, JobEnd, News, Outcome, Verb};
 use wire::{
     digest::{self, Nonce, SecretHash},
+    hmac::Hmac,
     ids::StatusTarget,
     message::{Command, Cred, Data, Item, Message},
     meta::Meta,
@@ -17,8 +18,11 @@ pub(crate) fn lines(came: &Came, nonces: &[String]) -> Vec<String> {
     match came {
         Came::BadRequest => vec!["< 400".to_owned()],
         Came::Again(reply) => vec![format!("< again {}", reply.header.msg_id)],
-        Came::Reply { reply, ends, news } => {
+        Came::Reply { reply, ends, news, sealed } => {
             let mut lines = reply_lines(reply, nonces);
+            if let Some((octets, header)) = sealed {
+                lines.insert(1, format!("< mac {}", seal_word(octets, header, nonces)));
+            }
             lines.extend(news.iter().map(|item| format!("= {}", news_words(item))));
             lines.extend(ends.iter().flat_map(end_lines));
             lines
@@ -44,6 +48,15 @@ fn reply_lines(reply: &Message, nonces: &[String]) -> Vec<String> {
     }
     lines.push(if reply.last { "< final".to_owned() } else { "< more".to_owned() });
     lines
+}
+
+/// The nonce under which a reply is sealed.
+fn seal_word(octets: &[u8], header: &str, nonces: &[String]) -> String {
+    let secret = SecretHash::of(SERVER_USER, SERVER_PASSWORD);
+    let under = nonces
+        .iter()
+        .find(|name| Hmac::of(SERVER_USER, &secret, &nonce(name), octets).value() == header);
+    under.expect("a reply is sealed with a nonce that the device gave").clone()
 }
 
 fn cred_words(cred: &Cred, nonces: &[String]) -> String {
@@ -80,7 +93,10 @@ fn command_lines(command: &Command, indent: &str, lines: &mut Vec<String>) {
             )
         }
         Command::Exec(exec) => {
-            format!("{id} Exec {} {}", target(&exec.items), value_words(&exec.items[0]))
+            let name =
+                exec.correlator.as_ref().map(|name| format!("as {name}")).unwrap_or_default();
+            let words = value_words(&exec.items[0]);
+            format!("{id} Exec {} {words}{name}", target(&exec.items))
         }
         Command::Alert(alert) => {
             let code = alert.code.map_or(0, wire::alert::AlertCode::code);
@@ -92,7 +108,11 @@ fn command_lines(command: &Command, indent: &str, lines: &mut Vec<String>) {
             format!("{id} Alert {code}{items}")
         }
         Command::Atomic(_) => format!("{id} Atomic"),
-        Command::Copy(_) | Command::Sequence(_) | Command::Results(_) | Command::Unknown(_) => {
+        Command::Copy(edit) => {
+            let from = edit.items[0].source.as_ref().map_or("?", |from| from.loc_uri.as_str());
+            format!("{id} Copy {from} to {}", target(&edit.items))
+        }
+        Command::Sequence(_) | Command::Results(_) | Command::Unknown(_) => {
             panic!("{} is never sent", command.name())
         }
     };
@@ -178,7 +198,6 @@ fn news_words(news: &News) -> String {
             .map(words);
             format!("facts {}", all.join(", "))
         }
-        News::Learnt(learnt) => format!("learnt large objects {:?}", learnt.large_objects),
         News::Started(job) => format!("started {}", job.seq),
         News::Asked(job) => format!("asked {}", job.seq),
         News::WriteSent(job) => format!("writing {}", job.seq),
@@ -188,13 +207,24 @@ fn news_words(news: &News) -> String {
         News::Stray(answers) => format!("stray {answers}"),
         News::Abort => "abort".to_owned(),
         News::Event(event) => event_words(event),
+        News::Awaits(awaited) => {
+            let places: Vec<String> = awaited.places.iter().map(ToString::to_string).collect();
+            let (seq, seconds) = (awaited.job.seq, awaited.seconds);
+            format!("awaits {seq} {} for {seconds} s", places.join(" "))
+        }
+        News::Learnt(learnt) => {
+            let large = learnt.large_objects.map(|takes| format!("large objects {takes}"));
+            let names = learnt.quirks.iter().map(|quirk| quirk.name().to_owned());
+            let words: Vec<String> = large.into_iter().chain(names).collect();
+            format!("learnt {}", words.join(", ")).trim_end().to_owned()
+        }
         News::Over(end) => format!("over {end:?}"),
     }
 }
 
 fn event_words(event: &Event) -> String {
     let words = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    let Event { code, correlator, source, kind, mark, data } = event;
+    let Event { code, correlator, source, kind, format: _, mark, data } = event;
     let all = [kind, source, mark, correlator, data].map(words);
     format!("event {} {}", code.code(), all.join(", "))
 }
@@ -237,5 +267,6 @@ fn verb_word(verb: Verb) -> &'static str {
         Verb::Delete => "delete",
         Verb::Read => "read",
         Verb::Exec => "exec",
+        Verb::Copy => "copy",
     }
 }

@@ -2,12 +2,13 @@
 
 use crate::{bench::Bench, rules, shelf::Shelf};
 use session::{
-    Account, AuthKind, Context, JobEnd, Learnt, News, Opening, Parts, Place, Session, Step,
+    Account, AuthKind, Context, JobEnd, Learnt, Mac, News, Opening, Parts, Place, Session, Step,
 };
 use sha2::{Digest as _, Sha256};
 use wire::{
     Encoding, Limits,
     digest::{Nonce, SecretHash},
+    hmac::Hmac,
     message::Message,
 };
 
@@ -24,6 +25,8 @@ pub(crate) struct Scene {
     pub(crate) session: Option<Session>,
     /// The nonces under which the device's digests are tried; those that are issued are added.
     pub(crate) candidates: Vec<Nonce>,
+    /// Nonces of challenges that were used up.
+    challenges: usize,
     /// Fresh nonces that were offered so far.
     offered: usize,
     /// The device's `MaxMsgSize`, as last given.
@@ -40,6 +43,8 @@ pub(crate) enum Came {
         reply: Message,
         ends: Vec<JobEnd>,
         news: Vec<News>,
+        /// The reply's octets and the header that goes with them.
+        sealed: Option<(Vec<u8>, String)>,
     },
     /// The stored answer was sent again.
     Again(Message),
@@ -60,7 +65,8 @@ impl Scene {
             encoding: Encoding::Xml,
             reply_octets: 16_000,
             session: None,
-            candidates: vec![nonce("challenge"), nonce("stored")],
+            candidates: vec![nonce("stored")],
+            challenges: 0,
             offered: 0,
             device_takes: None,
             answer: None,
@@ -70,15 +76,35 @@ impl Scene {
 
     /// A message of the device arrives, with the session's token or without.
     pub(crate) fn receive(&mut self, body: &[u8], proven: bool) -> Came {
+        self.receive_sealed(body, proven, None)
+    }
+
+    /// The same, with what stands in `x-syncml-hmac`.
+    pub(crate) fn receive_sealed(
+        &mut self,
+        body: &[u8],
+        proven: bool,
+        header: Option<&str>,
+    ) -> Came {
+        let hmac = header.map(Hmac::parse);
+        let mac = match &hmac {
+            None => Mac::Absent,
+            Some(Ok(hmac)) => Mac::Given { hmac, body },
+            Some(Err(_)) => Mac::Unreadable,
+        };
         let message =
             self.encoding.read(body, &Limits::default()).expect("a transcript holds messages");
         let body_digest: [u8; 32] = Sha256::digest(body).into();
         let place = self.session.as_ref().map(|session| session.place(&message, &body_digest));
         self.offered += 1;
-        let (challenge, next_nonce) =
-            (nonce("challenge"), nonce(&format!("next-{}", self.offered)));
+        let challenge = match self.challenges {
+            0 => nonce("challenge"),
+            used => nonce(&format!("challenge-{used}")),
+        };
+        let next_nonce = nonce(&format!("next-{}", self.offered));
         let bench = self.bench.clone();
-        let (account, candidates) = (self.account.clone(), self.candidates.clone());
+        let (account, mut candidates) = (self.account.clone(), self.candidates.clone());
+        candidates.push(challenge.clone());
         let wanted = self.session.as_ref().map_or(0, |session| session.parts_wanted(&message));
         let parts = self.shelf.read(wanted);
         let context = Context {
@@ -91,6 +117,7 @@ impl Scene {
             challenge: &challenge,
             next_nonce: &next_nonce,
             proven: proven && matches!(place, Some(Place::Next { .. } | Place::AgainAfterRefusal)),
+            mac,
             body_digest,
             encoding: self.encoding,
             reply_octets: self.reply_octets,
@@ -114,7 +141,8 @@ impl Scene {
                 Opening::Opened(step) => step,
                 Opening::Refused { reply } => {
                     rules::check(&reply, self.encoding, most);
-                    return Came::Reply { reply, ends: Vec::new(), news: Vec::new() };
+                    let (ends, news) = (Vec::new(), Vec::new());
+                    return Came::Reply { reply, ends, news, sealed: None };
                 }
             },
         };
@@ -122,13 +150,14 @@ impl Scene {
     }
 
     fn store(&mut self, step: Step, message: &Message) -> Came {
-        let Step { session, reply, ends, news, parts } = step;
+        let Step { session, reply, ends, news, parts, seal } = step;
         if news.contains(&News::Refused) {
             assert_eq!(Some(&session), self.session.as_ref(), "a refused message moves nothing");
             assert!(ends.is_empty() && news.len() == 1 && parts == Parts::default());
             let most = self.device_takes.unwrap_or(self.reply_octets);
             rules::check(&reply, self.encoding, most.max(self.reply_octets));
-            return Came::Reply { reply, ends, news };
+            assert!(seal.is_none(), "a refusal proves nothing of the server");
+            return Came::Reply { reply, ends, news, sealed: None };
         }
         let accepted = reply.header.resp_uri.is_some();
         if let Some(octets) = message.header.meta.max_msg_size.filter(|_| accepted) {
@@ -137,8 +166,15 @@ impl Scene {
         rules::check(&reply, self.encoding, self.device_takes.unwrap_or(self.reply_octets));
         rules::check_stored(&session);
         for item in &news {
-            if let News::NonceIssued(nonce) = item {
-                self.candidates.push(nonce.clone());
+            match item {
+                // A digest over a body is good once: the nonce that comes now replaces all before it.
+                News::NonceIssued(nonce) if self.account.kind == AuthKind::Hmac => {
+                    self.candidates = vec![nonce.clone()];
+                    self.challenges += 1;
+                }
+                News::NonceIssued(nonce) => self.candidates.push(nonce.clone()),
+                News::Learnt(learnt) => self.learnt = *learnt,
+                _ => {}
             }
         }
         self.shelf.store(parts);
@@ -146,9 +182,14 @@ impl Scene {
             !session.over() || self.shelf.is_empty(),
             "nothing is left of a session that is over"
         );
+        let sealed = seal.map(|seal| {
+            let octets = self.encoding.write(&reply).expect("a reply can be written");
+            let header = seal.header(&octets);
+            (octets, header)
+        });
         self.session = Some(session);
         self.answer = Some(reply.clone());
-        Came::Reply { reply, ends, news }
+        Came::Reply { reply, ends, news, sealed }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
 use session::{Atomic, AuthKind, JobRef, Plan, Prove, Question, Setting, Verb};
 use wire::{
     digest::{self, SecretHash},
+    hmac::Hmac,
     ids::{CmdId, StatusTarget},
     message::{Address, Cred, Data, Item},
     meta::{Format, Meta},
@@ -14,7 +15,11 @@ use wire::{
 };
 
 pub(crate) fn auth_kind(word: &str) -> AuthKind {
-    if word == "basic" { AuthKind::Basic } else { AuthKind::Md5 }
+    match word {
+        "basic" => AuthKind::Basic,
+        "hmac" => AuthKind::Hmac,
+        _ => AuthKind::Md5,
+    }
 }
 
 /// `job 7 overwrite atomic=required prove=status ask=Apply? keep=./A query=./B skip=why`
@@ -48,7 +53,7 @@ pub(crate) fn plan(seq: u64, line: &str) -> Plan {
     plan
 }
 
-/// `ensure [secret|unreadable] ./A/B [int 5]`
+/// `ensure [secret|unreadable] ./A/B [int 5]`, `exec [within=3600] ./A`, `copy from=./A ./B`
 pub(crate) fn setting(line: &str) -> Setting {
     let mut words = line.split_whitespace().peekable();
     let verb = match words.next() {
@@ -58,10 +63,20 @@ pub(crate) fn setting(line: &str) -> Setting {
         Some("delete") => Verb::Delete,
         Some("read") => Verb::Read,
         Some("exec") => Verb::Exec,
+        Some("copy") => Verb::Copy,
         other => panic!("{other:?} is no verb"),
     };
     let secret = words.next_if_eq(&"secret").is_some();
     let unreadable = words.next_if_eq(&"unreadable").is_some();
+    let (mut from, mut within_seconds) = (None, 0);
+    while let Some((key, value)) = words.peek().and_then(|word| word.split_once('=')) {
+        match key {
+            "from" => from = Some(LocUri::parse(value).expect("an address")),
+            "within" => within_seconds = value.parse().expect("seconds"),
+            _ => break,
+        }
+        words.next();
+    }
     let uri = LocUri::parse(words.next().expect("an address")).expect("an address");
     let format = Format::from_name(words.next().unwrap_or("chr"));
     let rest: Vec<&str> = words.collect();
@@ -72,7 +87,7 @@ pub(crate) fn setting(line: &str) -> Setting {
         }
         value => Some(value.replace("\\r", "\r")),
     };
-    Setting { verb, uri, format, value, secret, readable: !unreadable }
+    Setting { verb, uri, format, value, from, within_seconds, secret, readable: !unreadable }
 }
 
 /// `cred md5 challenge`: made with the nonce of that name; `cred … wrong`: with another password.
@@ -81,7 +96,14 @@ pub(crate) fn cred(kind: &str, name: &str) -> Cred {
     match auth_kind(kind) {
         AuthKind::Basic => digest::basic_cred(USER, password),
         AuthKind::Md5 => digest::md5_cred(&SecretHash::of(USER, password), &nonce(name)),
+        AuthKind::Hmac => panic!("write `mac {name}`: it stands beside the message"),
     }
+}
+
+/// `mac challenge`: the header over `body` under the nonce of that name; `mac wrong`: with another password.
+pub(crate) fn mac(name: &str, body: &[u8]) -> String {
+    let password = if name == "wrong" { "other" } else { PASSWORD };
+    Hmac::of(USER, &SecretHash::of(USER, password), &nonce(name), body).value()
 }
 
 /// One thing that the device says; `heard` is the server's last message.
@@ -90,6 +112,7 @@ pub(crate) fn say(utterance: &mut Utterance, heard: u32, line: &str, words: &[&s
         ["hdr", code, chal @ ..] => {
             let chal = match chal {
                 ["nonce", name] => Some(digest::chal_md5(&nonce(name))),
+                ["mac", name] => Some(digest::chal_mac(&nonce(name))),
                 ["basic"] => Some(digest::chal_basic()),
                 ["empty"] => {
                     Some(Meta { next_nonce: Some(String::new().into()), ..digest::chal_basic() })
@@ -101,6 +124,9 @@ pub(crate) fn say(utterance: &mut Utterance, heard: u32, line: &str, words: &[&s
         ["alert", code] => utterance.alert(code.parse().unwrap(), Vec::new()),
         ["event", code, kind, data @ ..] => {
             utterance.event(code.parse().unwrap(), kind, data.join(" "));
+        }
+        ["report", correlator, kind, data @ ..] => {
+            utterance.report(correlator, kind, data.join(" "));
         }
         ["devinfo"] => {
             let values = [

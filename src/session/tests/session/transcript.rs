@@ -18,7 +18,12 @@
 //! > more                       no Final
 //! > lose parts                 the stored parts of the device's large object are gone
 //! > again                      the last message once more, octet for octet
+//! > mac next-1                 `x-syncml-hmac` over the message under that nonce; `mac wrong`; also beside XML
+//! > report rv.7.0.0 some.type 200      a generic alert with a correlator
 //! ```
+//!
+//! Every transcript is replayed in XML and in WBXML, and has to read the same; one that is about an encoding says
+//! `encoding xml` or `encoding wbxml`, and is replayed in that alone.
 
 use crate::{
     bench::Bench,
@@ -29,7 +34,7 @@ use crate::{
 };
 use session::{AuthKind, JobRef, Learnt, ServerCredential, ServerSecret, Unfit};
 use std::path::{Path, PathBuf};
-use wire::{Encoding, digest::SecretHash, message::Message, meta::Meta};
+use wire::{Encoding, Limits, digest::SecretHash, message::Message, meta::Meta};
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
@@ -49,7 +54,22 @@ pub(crate) fn files() -> Vec<String> {
 pub(crate) fn replay(name: &str) {
     let text = std::fs::read_to_string(directory().join(format!("{name}.txt")))
         .expect("the transcript is there");
-    let actual = Stage::default().play(&text);
+    for encoding in encodings(&text) {
+        compare(name, encoding, &text);
+    }
+}
+
+fn encodings(text: &str) -> Vec<Encoding> {
+    let says = |line: &str| text.lines().any(|other| other == line);
+    match (says("encoding xml"), says("encoding wbxml")) {
+        (true, false) => vec![Encoding::Xml],
+        (false, true) => vec![Encoding::Wbxml],
+        _ => vec![Encoding::Xml, Encoding::Wbxml],
+    }
+}
+
+fn compare(name: &str, encoding: Encoding, text: &str) {
+    let actual = Stage { encoding: Some(encoding), ..Stage::default() }.play(text);
     if actual != text {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.txt"));
         std::fs::write(&path, &actual).expect("the target directory can be written");
@@ -57,9 +77,9 @@ pub(crate) fn replay(name: &str) {
         let line = line.unwrap_or_else(|| text.lines().count().min(actual.lines().count()));
         let at = |text: &str| text.lines().nth(line).unwrap_or("nothing").to_owned();
         panic!(
-            "line {}: wanted {:?}, got {:?}; the whole is in {}",
+            "{encoding:?}, line {}: wanted {:?}, got {:?}; the whole is in {}",
             line + 1,
-            at(&text),
+            at(text),
             at(&actual),
             path.display()
         );
@@ -113,7 +133,7 @@ impl Stage {
         match words.as_slice() {
             ["account", kind] => self.account = Some(script::auth_kind(kind)),
             ["server", kind] => self.server = Some(script::auth_kind(kind)),
-            ["encoding", "wbxml"] => self.encoding = Some(Encoding::Wbxml),
+            ["encoding", _] => {}
             ["large_objects", takes] => self.large_objects = Some(*takes == "yes"),
             ["reply_octets", octets] => self.reply_octets = Some(octets.parse().expect("octets")),
             ["job", seq, ..] => {
@@ -152,16 +172,23 @@ impl Stage {
 
     fn exchange(&mut self, said: &[String]) -> Vec<String> {
         let proven = !said.iter().any(|line| line == "unproven");
+        let mac = said.iter().find_map(|line| line.strip_prefix("mac ").map(str::to_owned));
+        let said: Vec<String> = said
+            .iter()
+            .filter(|line| *line != "unproven" && !line.starts_with("mac "))
+            .cloned()
+            .collect();
         let body = match said.first().map(String::as_str) {
             Some("again") => self.last_body.clone(),
             Some(xml) if xml.starts_with('<') => self.xml(&said.concat()),
             _ => {
-                let message = self.message(said);
+                let message = self.message(&said);
                 self.scene().encoding.write(&message).expect("the message can be written")
             }
         };
         self.last_body.clone_from(&body);
-        let came = self.scene().receive(&body, proven);
+        let mac = mac.map(|name| script::mac(&name, &body));
+        let came = self.scene().receive_sealed(&body, proven, mac.as_deref());
         if let Came::Reply { reply, .. } = &came {
             self.heard = reply.header.msg_id.0;
         }
@@ -171,7 +198,7 @@ impl Stage {
     fn scene(&mut self) -> &mut Scene {
         let (bench, account, server) = (&self.bench, self.account, self.server);
         let (encoding, reply_octets) = (self.encoding, self.reply_octets);
-        let learnt = Learnt { large_objects: self.large_objects };
+        let learnt = Learnt { large_objects: self.large_objects, ..Learnt::default() };
         self.scene.get_or_insert_with(|| {
             let mut scene = Scene::new(bench.clone());
             scene.account.kind = account.unwrap_or(AuthKind::Md5);
@@ -180,7 +207,7 @@ impl Stage {
                 user: SERVER_USER.to_owned(),
                 secret: match kind {
                     AuthKind::Basic => ServerSecret::Password(SERVER_PASSWORD.to_owned()),
-                    AuthKind::Md5 => {
+                    AuthKind::Md5 | AuthKind::Hmac => {
                         ServerSecret::Hash(SecretHash::of(SERVER_USER, SERVER_PASSWORD))
                     }
                 },
@@ -213,7 +240,12 @@ impl Stage {
             rest = after;
         }
         filled.push_str(rest);
-        filled.into_bytes()
+        let encoding = self.scene().encoding;
+        if encoding == Encoding::Xml {
+            return filled.into_bytes();
+        }
+        let message = Encoding::Xml.read(filled.as_bytes(), &Limits::default());
+        encoding.write(&message.expect("a message")).expect("a message can be written")
     }
 
     fn message(&mut self, said: &[String]) -> Message {
@@ -225,13 +257,12 @@ impl Stage {
             match words.as_slice() {
                 ["id", id] => self.msg_id = id.parse().unwrap(),
                 ["cred", kind, name] => cred = Some(script::cred(kind, name)),
-                ["unproven"] => {}
                 ["maxmsg", octets] => meta.max_msg_size = Some(octets.parse().unwrap()),
                 ["maxobj", octets] => meta.max_obj_size = Some(octets.parse().unwrap()),
                 ["more"] => last = false,
                 ["lose", "parts"] => self.scene().shelf.lose(),
                 _ => {
-                    if let ["hdr", _, "nonce", name] = words.as_slice() {
+                    if let ["hdr", _, "nonce" | "mac", name] = words.as_slice() {
                         self.server_nonces.push((*name).to_owned());
                     }
                     script::say(&mut utterance, self.heard, line, &words);

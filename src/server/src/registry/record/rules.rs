@@ -36,8 +36,9 @@ pub(super) fn auth(text: &str) -> Result<Auth, Wrong> {
     match text {
         "md5" => Ok(Auth::Md5),
         "basic" => Ok(Auth::Basic),
-        "hmac" | "tls" => Err(("is not served by this version", "write md5 or basic")),
-        _ => Err(("is not a way to authenticate", "write md5 or basic")),
+        "hmac" => Ok(Auth::Hmac),
+        "tls" => Err(("is not served by this version", "write md5, basic or hmac")),
+        _ => Err(("is not a way to authenticate", "write md5, basic or hmac")),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn lay_over(
                 Some((key, _)) => Err(Fault::new(
                     key,
                     "says how the server proves itself to this device, but not by what means",
-                    "give `server_auth` (md5 or basic) with it",
+                    "give `server_auth` (md5, basic or hmac) with it",
                 )
                 .into()),
             };
