@@ -264,7 +264,6 @@ impl Config {
     fn check_integrity(&self, number: usize, authority: &Authority, findings: &mut Findings) {
         let key = |key: &str| format!("authority[{number}].{key}");
         match authority.integrity {
-            Integrity::Hmac => {}
             Integrity::Tls => findings.add(
                 key("integrity"),
                 "`tls` is not served by this version",
@@ -275,7 +274,7 @@ impl Config {
                 format!("nothing protects the traffic of `{}`, and devices connect at {}", authority.name, self.http.devices.listen),
                 "name the networks that its devices come from, or listen on loopback",
             ),
-            Integrity::None => {}
+            Integrity::Hmac | Integrity::None => {}
         }
     }
 
