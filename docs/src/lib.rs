@@ -25,6 +25,54 @@ pub mod reading_messages {}
 #[doc = include_str!("../rabbitmq.md")]
 pub mod rabbitmq {}
 
+/// What to do when an alert calls: a page each.
+pub mod runbook {
+    #[doc = include_str!("../runbook/backlog.md")]
+    pub mod backlog {}
+
+    #[doc = include_str!("../runbook/busy.md")]
+    pub mod busy {}
+
+    #[doc = include_str!("../runbook/campaign-failing.md")]
+    pub mod campaign_failing {}
+
+    #[doc = include_str!("../runbook/clock-skew.md")]
+    pub mod clock_skew {}
+
+    #[doc = include_str!("../runbook/conflicts.md")]
+    pub mod conflicts {}
+
+    #[doc = include_str!("../runbook/deadlines-late.md")]
+    pub mod deadlines_late {}
+
+    #[doc = include_str!("../runbook/disk-full.md")]
+    pub mod disk_full {}
+
+    #[doc = include_str!("../runbook/down.md")]
+    pub mod down {}
+
+    #[doc = include_str!("../runbook/events-not-sent.md")]
+    pub mod events_not_sent {}
+
+    #[doc = include_str!("../runbook/memory.md")]
+    pub mod memory {}
+
+    #[doc = include_str!("../runbook/not-ready.md")]
+    pub mod not_ready {}
+
+    #[doc = include_str!("../runbook/nothing-sent.md")]
+    pub mod nothing_sent {}
+
+    #[doc = include_str!("../runbook/refused-credentials.md")]
+    pub mod refused_credentials {}
+
+    #[doc = include_str!("../runbook/store-failing.md")]
+    pub mod store_failing {}
+
+    #[doc = include_str!("../runbook/store-slow.md")]
+    pub mod store_slow {}
+}
+
 /// Why things are as they are: one page a decision, half a page each.
 pub mod decisions {
     #[doc = include_str!("../decisions/0001_sessions_are_plain_data.md")]

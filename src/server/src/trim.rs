@@ -64,7 +64,7 @@ async fn trim(engine: &Engine, shard: Shard) -> Result<(), UpdateError> {
 
 impl Event {
     /// When it happened.
-    fn at(&self) -> Instant {
+    pub(crate) fn at(&self) -> Instant {
         match self {
             Self::Result { result, .. } => result.at,
             Self::Session { record, .. } => record.ended,

@@ -165,6 +165,11 @@ labels! {
         Telemetry = "telemetry",
     }
 
+    /// Who takes events.
+    Sink {
+        Amqp = "amqp",
+    }
+
     /// The calls of the store that can be slow.
     Operation {
         Read = "read",

@@ -163,6 +163,17 @@ metrics! {
             "From a request at the operators' door to its answer.",
             "Slow together with the store: see there";
     }
+    "Events on their way out" {
+        EVENTS = Kind::Counter, "reveille_events_logged_total" [],
+            "Events stored in the shards' logs: results, sessions, faults.",
+            "What sinks have to take";
+        EVENTS_LAG = Kind::Gauge, "reveille_events_lag_seconds" ["sink"],
+            "How old the oldest event is that a sink has not confirmed; 0 when it has all, and where no sink is configured.",
+            "The page `events-not-sent`: results are late, and in the end nothing more is enrolled";
+        EVENTS_FULL = Kind::Gauge, "reveille_events_backlog_full" [],
+            "1 while so many events wait that no more devices are enrolled.",
+            "The same page: enrolment goes on by itself when the events have left";
+    }
     "Store" {
         STORE_SECONDS = ANSWERS, "reveille_store_operation_seconds" ["operation"],
             "Time of a call of the store.",
@@ -176,9 +187,6 @@ metrics! {
         STORE_CONFLICTS = Kind::Counter, "reveille_store_conflicts_total" [],
             "Changes that others were faster than, so that they are decided anew.",
             "Above a few in a hundred: several workers fight for the same devices, or a clock runs wrong";
-        EVENTS = Kind::Counter, "reveille_events_logged_total" [],
-            "Events stored in the shards' logs: results, sessions, faults.",
-            "What sinks have to take";
         DISK_FREE = Kind::Gauge, "reveille_store_disk_free_bytes" [],
             "Room left on the disk of the embedded store.",
             "At zero the store fails and the server ends: the page `disk-full`";

@@ -30,7 +30,7 @@ use campaign::document::Lane;
 use campaigns::Campaigns;
 use labels::{
     AdminResult, Direction, Door, Enrolment, Fault, HeldBy, JobState, Label, Milestone, NotSent,
-    Operation, Refused, Rejection, SessionEnd, State,
+    Operation, Refused, Rejection, SessionEnd, Sink, State,
 };
 use machine::Machine;
 use metrics::{Counter, Gauge, Histogram};
@@ -70,6 +70,8 @@ pub struct Metrics {
     pub(crate) doors: By<Door, DoorHandles>,
     pub(crate) admin_requests: By<AdminResult, Counter>,
     pub(crate) admin_seconds: Histogram,
+    events_lag: By<Sink, Gauge>,
+    events_full: Gauge,
     store: StoreHandles,
     disk_free: Gauge,
     disk_size: Gauge,
@@ -182,6 +184,8 @@ impl Metrics {
             doors: By::new(|door: Door| DoorHandles::new(&register, door)),
             admin_requests: register.counters(&list::ADMIN_REQUESTS),
             admin_seconds: register.histogram(&list::ADMIN_SECONDS, &[]),
+            events_lag: By::new(|sink: Sink| register.gauge(&list::EVENTS_LAG, &[sink.name()])),
+            events_full: register.gauge(&list::EVENTS_FULL, &[]),
             store: StoreHandles::new(&register),
             disk_free: register.gauge(&list::DISK_FREE, &[]),
             disk_size: register.gauge(&list::DISK_SIZE, &[]),

@@ -2,15 +2,20 @@
 
 use super::{
     Metrics, float,
-    labels::{JobState, Label, State},
+    labels::{JobState, Label, Sink, State},
 };
 use crate::{
     campaigns::live::Snapshot,
     clock,
+    config::Broker,
     engine::Engine,
     enroll,
+    events::Event,
+    rows::Stored,
+    sinks,
     store::{QueueName, Shard, StoreError, change::MOST_QUEUES},
     turn,
+    update::UpdateError,
 };
 use campaign::{document::Lane, job::Outcome, progress::Progress, time::Instant};
 use std::{
@@ -59,7 +64,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
 }
 
 /// Looks once.
-pub(super) async fn sample(engine: &Engine) -> Result<(), StoreError> {
+pub(super) async fn sample(engine: &Engine) -> Result<(), UpdateError> {
     let metrics = &engine.metrics;
     if let Some(disk) = metrics.machine.disk() {
         metrics.disk_free.set(disk.free);
@@ -77,6 +82,11 @@ pub(super) async fn sample(engine: &Engine) -> Result<(), StoreError> {
     }
     backlog(engine, metrics, &live, now);
     oldest(engine, metrics, &live, now).await?;
+    metrics.events_full.set(if engine.backlog.full() { 1.0 } else { 0.0 });
+    match &engine.config.broker {
+        Broker::None {} => {}
+        Broker::RabbitMq(_) => events_lag(engine, metrics, now).await?,
+    }
     metrics.sampled.done();
     Ok(())
 }
@@ -164,5 +174,18 @@ async fn oldest(
         }
     }
     metrics.deadlines_lag.set(late(deadline));
+    Ok(())
+}
+
+/// How old the oldest event is that the broker has not confirmed.
+async fn events_lag(engine: &Engine, metrics: &Metrics, now: Instant) -> Result<(), UpdateError> {
+    let mut lag = Duration::ZERO;
+    for shard in Shard::all() {
+        let through = sinks::through(engine.store(), shard, sinks::AMQP).await?;
+        let first = engine.store.events(shard, through, 1).await?.into_iter().next();
+        let event = first.and_then(|(_, octets)| Event::from_octets(&octets).ok());
+        lag = lag.max(event.map_or(Duration::ZERO, |event| now.since(event.at())));
+    }
+    metrics.events_lag.at(Sink::Amqp).set(lag.as_secs_f64());
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! The list is complete, is what the documentation shows, and is what Prometheus is given.
 
+mod dashboards;
+
 use super::{
     campaigns::Campaigns,
     list::{self, Kind, Metric},
