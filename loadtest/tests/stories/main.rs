@@ -54,4 +54,6 @@ mod silence;
 #[cfg(test)]
 mod targeting;
 #[cfg(test)]
+mod triggered;
+#[cfg(test)]
 mod upstream;

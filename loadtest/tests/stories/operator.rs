@@ -2,6 +2,7 @@
 
 use api::{
     CampaignView, DeviceView, EnrolReport, ImportReport, ProblemDocument, ResultLine, ResultPage,
+    TriggerReport, TriggerRequest,
 };
 use reqwest::{Client, Response, header::CONTENT_TYPE};
 use std::{collections::BTreeMap, time::Duration};
@@ -44,6 +45,11 @@ impl Operator {
     /// Submits a campaign, as YAML.
     pub(crate) async fn submit(&self, document: &str) -> Result<CampaignView, Refusal> {
         self.post("/v1/campaigns", "application/yaml", document.to_owned()).await
+    }
+
+    /// A network entity's word about a device of the only authority.
+    pub(crate) async fn trigger(&self, request: &TriggerRequest) -> Result<TriggerReport, Refusal> {
+        self.post("/v1/triggers", "application/json", serde_json::to_string(request).unwrap()).await
     }
 
     /// Whether the server says that it can work.

@@ -2,7 +2,7 @@
 
 use crate::compile::compile;
 use crate::document::{
-    Apply, Atomic, Confirm, Deliver, Devices, Document, Lane, Mode, Prove, Report,
+    Apply, Atomic, Confirm, Deliver, Devices, Document, Lane, Mode, On, Prove, Report,
 };
 use crate::expression::{Expression, ExpressionError};
 use crate::job::Terms;
@@ -138,6 +138,25 @@ impl Campaign {
 
     pub fn report(&self) -> Report {
         self.document.report
+    }
+
+    /// What takes devices into a standing campaign.
+    pub fn on(&self) -> Option<&On> {
+        self.document.on.as_ref()
+    }
+
+    /// Whether a standing campaign is for a device that a trigger names: `devices` restricts it, when it is there. The
+    /// device goes by its id and by the `numbers` that are known of it, as `msisdn:…` and `imsi:…`.
+    pub fn takes_in(&self, fields: &Fields, numbers: &[String]) -> Result<bool, ExpressionError> {
+        let devices = &self.document.devices;
+        if devices.list.is_empty() && devices.group.is_none() && devices.where_.is_none() {
+            return Ok(true);
+        }
+        let listed = |name: &String| *name == fields.device || numbers.contains(name);
+        if devices.list.iter().any(listed) {
+            return Ok(true);
+        }
+        self.wants(fields)
     }
 
     pub fn keep_results(&self) -> Duration {

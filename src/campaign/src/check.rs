@@ -125,6 +125,7 @@ impl Checker<'_> {
             && devices.file.is_none()
             && devices.group.is_none()
             && devices.where_.is_none()
+            && document.on.is_none()
         {
             self.problem("devices", "names no device", "add `list`, `file`, `group` or `where`");
         }
@@ -142,6 +143,13 @@ impl Checker<'_> {
                 "devices.file",
                 "names no file",
                 "write the path of a file with one device a line",
+            );
+        }
+        if document.on.is_some() && devices.file.is_some() {
+            self.problem(
+                "devices.file",
+                "is not taken by a standing campaign: triggers name its devices",
+                "leave it out, or leave `on` out",
             );
         }
         if document.confirm.is_some() && document.lane == Lane::Mass && !document.confirm_mass {

@@ -54,6 +54,8 @@ pub struct Document {
     pub lane: Lane,
     pub report: Report,
     pub keep_results: Duration,
+    /// A standing campaign: what takes a device in.
+    pub on: Option<On>,
     /// Where each key stands.
     lines: BTreeMap<String, u64>,
 }
@@ -68,6 +70,18 @@ pub struct Devices {
     pub group: Option<String>,
     /// An expression over a device's fields.
     pub where_: Option<String>,
+}
+
+/// A standing campaign takes in the devices that a network entity names, each as often as it may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct On {
+    /// The reason that triggers give.
+    pub reason: String,
+    /// A device is left alone for so long after it was taken in.
+    pub quiet: Duration,
+    /// Runs of one device in `per`, at most.
+    pub most: u32,
+    pub per: Duration,
 }
 
 /// One setting as written: templates are still texts.

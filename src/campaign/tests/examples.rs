@@ -31,7 +31,7 @@ fn every_example_is_accepted() {
         assert!(stored.document().same_as(campaign.document()), "{}", path.display());
         accepted.push(path.file_stem().unwrap().to_string_lossy().into_owned());
     }
-    for name in ["qos-uplift", "new-apn", "stale-gateway"] {
+    for name in ["qos-uplift", "new-apn", "stale-gateway", "standing-gateway"] {
         assert!(
             accepted.iter().any(|accepted| accepted == name),
             "{name} is not among {accepted:?}"

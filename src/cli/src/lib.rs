@@ -21,6 +21,7 @@ mod input;
 mod names;
 mod octets;
 mod server;
+mod trigger;
 
 pub use console::explain;
 
@@ -38,6 +39,8 @@ pub enum Command {
     /// Import devices and look at them
     #[command(subcommand)]
     Device(device::Command),
+    /// Report that a device uses settings that are not right, as a network entity would
+    Trigger(trigger::Args),
     /// Print a message or packet so that a person or a program can read it
     Decode(decode::Args),
     /// Write a SyncML message in the other encoding
@@ -87,6 +90,7 @@ fn carry_out(
     match command {
         Command::Campaign(command) => campaign::run(command, &globals.server, console),
         Command::Device(command) => device::run(command, &globals.server, console),
+        Command::Trigger(args) => trigger::run(args, &globals.server, console),
         Command::Decode(args) => decode::run(&args, console),
         Command::Encode(args) => encode::run(&args, console),
         Command::Completions { shell } => completions(shell, program, console),

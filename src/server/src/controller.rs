@@ -63,7 +63,10 @@ pub(crate) async fn judge(engine: &Engine, live: &Arc<LiveCampaign>) -> Result<(
         update::load::<EnrolmentRow>(engine.store(), live.id.shard(), &live.id.enrolment_key())
             .await?;
     let enrolment_complete =
-        enrolment.is_some_and(|(row, _)| row.complete(live.campaign.devices().file.is_some()));
+        // A standing campaign waits for the next trigger.
+        live.campaign.on().is_none()
+            && enrolment
+                .is_some_and(|(row, _)| row.complete(live.campaign.devices().file.is_some()));
     let progress = progress(engine, live.seq).await?;
     engine.metrics.campaigns.saw(live, &progress);
     let now = engine.store.now().await?;

@@ -19,7 +19,7 @@ use crate::{
     turn::{self, Turn},
 };
 use campaign::{
-    document,
+    document::{self, Lane},
     job::{Job, Outcome},
     pace::Gcra,
     time::Instant,
@@ -44,7 +44,12 @@ const TRIES: usize = 8;
 struct Permits {
     campaigns: HashMap<u64, (u32, Gcra)>,
     routes: HashMap<String, (u32, Gcra)>,
+    /// The part of each route that urgent campaigns may use: a storm of triggers starves nobody.
+    urgent: HashMap<String, (u32, Gcra)>,
 }
+
+/// Of a hundred notifications of a route, how many may be urgent.
+const URGENT_SHARE: u32 = 30;
 
 impl Permits {
     /// How many devices of the campaign may be notified on the route now; `per_second` is what the route bears at the moment.
@@ -63,6 +68,20 @@ impl Permits {
             (*known, *limit) = (per_second, limit.at_rate(per_second));
         }
         let on_route = limit.available(now);
+        let on_route = match live.campaign.lane() {
+            Lane::Care | Lane::Mass => on_route,
+            Lane::Urgent => {
+                let rate = (per_second.saturating_mul(URGENT_SHARE) / 100).max(1);
+                let (known, urgent) = self
+                    .urgent
+                    .entry(route.name().to_owned())
+                    .or_insert_with(|| (rate, Gcra::new(rate)));
+                if *known != rate {
+                    (*known, *urgent) = (rate, urgent.at_rate(rate));
+                }
+                on_route.min(urgent.available(now))
+            }
+        };
         match live.per_second() {
             Some(rate) => {
                 let (known, pace) =
@@ -78,12 +97,17 @@ impl Permits {
 
     /// Uses permits that were found available. Nobody else takes from these limits in between.
     fn take(&mut self, live: &LiveCampaign, route: &Route, now: Instant, n: usize) {
+        let urgent = match live.campaign.lane() {
+            Lane::Urgent => self.urgent.get_mut(route.name()).map(|(_, limit)| limit),
+            Lane::Care | Lane::Mass => None,
+        };
         for limit in self
             .routes
             .get_mut(route.name())
             .map(|(_, limit)| limit)
             .into_iter()
             .chain(self.campaigns.get_mut(&live.seq).map(|(_, pace)| pace))
+            .chain(urgent)
         {
             for _ in 0..n {
                 if limit.take(now, 1).is_err() {
@@ -437,7 +461,7 @@ async fn send(
         octets: &octets,
         reference: turn.device.next_sid,
         validity: live.terms.answer_within,
-        urgent: live.campaign.lane() != document::Lane::Mass,
+        urgent: live.campaign.lane() != Lane::Mass,
     };
     let tried = channel.send(&turn.device, &push, turn.now()).await;
     if let Err(error) = &tried {

@@ -198,7 +198,7 @@ async fn enrol_rows(
     Ok(())
 }
 
-async fn settings(
+pub(crate) async fn settings(
     engine: &Engine,
     shard: Shard,
     id: &DeviceId,
@@ -301,7 +301,7 @@ async fn enrol_batch(
     Err(EnrolError::Contended)
 }
 
-/// Every campaign of today runs once over a device.
+/// The run of a campaign that takes each device in once.
 const RUN: u16 = 0;
 
 pub(crate) fn route<'a>(engine: &'a Engine, live: &LiveCampaign, now: Instant) -> &'a str {
@@ -346,10 +346,17 @@ fn decide(
         return Ok(Decision::Later);
     }
     let mut turn = Turn::new(id.clone(), device, row.revision, now);
+    enlist(&mut turn, live, RUN, route);
+    Ok(Decision::Enrol(Box::new(turn.into_change())))
+}
+
+/// Gives the device its job; one that could never be notified ends at once.
+pub(crate) fn enlist(turn: &mut Turn, live: &LiveCampaign, run: u16, route: &str) {
+    let now = turn.now();
     let from = live.terms.pull_until.map_or(now, |until| until.max(now));
     let chance = live.campaign.first_chance(from, &turn.device.time_zone);
     let not_before = chance.as_ref().ok().copied().flatten().unwrap_or(from);
-    let job = JobRef { seq: live.seq, run: RUN };
+    let job = JobRef { seq: live.seq, run };
     turn.device.jobs.push(turn::enrolled(job, live.campaign.lane(), route, not_before));
     let never = match chance {
         Ok(Some(_)) => None,
@@ -360,5 +367,4 @@ fn decide(
         let detail = Detail { uri: None, status: None, phase: None, why: Some(why) };
         turn.end(live.seq, Outcome::NotApplicable, Some(detail));
     }
-    Ok(Decision::Enrol(Box::new(turn.into_change())))
 }

@@ -33,6 +33,7 @@ mod reports;
 mod retention;
 mod run;
 mod sinks;
+mod trigger;
 mod trim;
 mod turn;
 mod update;

@@ -6,7 +6,7 @@
 use crate::{
     campaigns::rows::{CampaignId, CampaignRow},
     engine::Engine,
-    rows::{RowError, Sealed, Stored, read_result_key},
+    rows::{RowError, Sealed, Stored, read_result_key, read_runs_key},
     store::{Change, Cursor, Shard, StoreError, Table, change::MOST_CHANGES},
     update::{self, UpdateError},
 };
@@ -78,7 +78,9 @@ async fn forget(engine: &Engine, now: Instant) -> Result<(), ForgetError> {
         return Ok(());
     }
     for shard in Shard::all() {
-        forget_results(engine, shard, &over).await?;
+        let of = |id: &[u8]| read_result_key(id).map(|(seq, ..)| seq);
+        forget_rows(engine, shard, Table::Result, of, &over).await?;
+        forget_rows(engine, shard, Table::Lookup, read_runs_key, &over).await?;
     }
     for id in ids {
         update::update::<CampaignRow>(engine.store(), id.shard(), &id.key(), |row| {
@@ -90,20 +92,21 @@ async fn forget(engine: &Engine, now: Instant) -> Result<(), ForgetError> {
     Ok(())
 }
 
-async fn forget_results(
+/// Deletes the rows of a table that belong to these campaigns; `seq` reads the campaign from a key.
+async fn forget_rows(
     engine: &Engine,
     shard: Shard,
+    table: Table,
+    seq: impl Fn(&[u8]) -> Option<u64>,
     over: &BTreeSet<u64>,
 ) -> Result<(), StoreError> {
     let mut cursor = None;
     loop {
-        let page = engine.store.scan(shard, Table::Result, cursor.take().map(Cursor), PAGE).await?;
+        let page = engine.store.scan(shard, table, cursor.take().map(Cursor), PAGE).await?;
         let mut old: Vec<_> = page
             .rows
             .into_iter()
-            .filter(|(key, _)| {
-                read_result_key(&key.id).is_some_and(|(seq, ..)| over.contains(&seq))
-            })
+            .filter(|(key, _)| seq(&key.id).is_some_and(|seq| over.contains(&seq)))
             .map(|(key, _)| Change::new().delete(key))
             .collect();
         while !old.is_empty() {

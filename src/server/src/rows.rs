@@ -102,6 +102,14 @@ impl DeviceId {
         Key { table: Table::Object, id }
     }
 
+    /// How often a standing campaign took the device in.
+    pub fn runs_key(&self, seq: u64) -> Key {
+        let mut id = vec![RUNS];
+        id.extend_from_slice(&seq.to_be_bytes());
+        id.extend_from_slice(&self.root());
+        Key { table: Table::Lookup, id }
+    }
+
     /// The result row of a job: the sequence first, so that the results of one campaign stand together.
     pub fn result_key(&self, seq: u64, run: u16) -> Key {
         let mut id = seq.to_be_bytes().to_vec();
@@ -109,6 +117,16 @@ impl DeviceId {
         id.extend_from_slice(&self.root());
         Key { table: Table::Result, id }
     }
+}
+
+/// What keys of runs begin with: no look-up of a number does, since those begin with an authority.
+const RUNS: u8 = 2;
+
+/// Reads the campaign sequence of a [`RunsRow`]'s key.
+pub fn read_runs_key(id: &[u8]) -> Option<u64> {
+    let (&kind, rest) = id.split_first()?;
+    let (seq, _) = rest.split_first_chunk::<8>()?;
+    (kind == RUNS).then(|| u64::from_be_bytes(*seq))
 }
 
 /// Reads the id of a result row: campaign sequence, run, device.
@@ -327,6 +345,19 @@ pub struct ResultRow {
 }
 
 impl Stored for ResultRow {}
+
+/// How often a standing campaign took a device in. It lives as long as the results do, since runs are counted on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunsRow {
+    /// The run that comes next.
+    pub next: u16,
+    /// When it was taken in, newest last; what is older than `runs.per` leaves.
+    pub taken: Vec<Instant>,
+    /// When a fault last told that the device is named too often.
+    pub told: Option<Instant>,
+}
+
+impl Stored for RunsRow {}
 
 /// Why a job ended as it did: where, with which status, in which phase. At most 256 octets of text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

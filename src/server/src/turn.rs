@@ -187,6 +187,11 @@ impl Turn {
             .any(|deadline| deadline <= now)
     }
 
+    /// Writes something else of the shard in the same change.
+    pub(crate) fn beside(&mut self, more: impl FnOnce(Change) -> Change) {
+        self.change = more(std::mem::take(&mut self.change));
+    }
+
     /// Something to report about the device itself.
     pub(crate) fn fault(&mut self, kind: &str, detail: String) {
         let event =

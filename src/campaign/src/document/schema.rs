@@ -4,8 +4,8 @@ use super::reader::{Reader, Section, Words};
 use super::tree::{Node, Value};
 use super::when::{self, When};
 use super::{
-    Apply, Atomic, Confirm, Declared, Deliver, Devices, Document, Lane, Mode, Prove, Report, Then,
-    Ui, Variant,
+    Apply, Atomic, Confirm, Declared, Deliver, Devices, Document, Lane, Mode, On, Prove, Report,
+    Then, Ui, Variant,
 };
 use crate::limits;
 use crate::problem::suggestion;
@@ -33,9 +33,14 @@ const ROOT: Words = Words {
         "lane",
         "report",
         "keep_results",
+        "on",
+        "quiet",
+        "runs",
     ],
-    later: &["on", "quiet", "runs", "repeat", "revert_until", "waves", "stop"],
+    later: &["repeat", "revert_until", "waves", "stop"],
 };
+const ON: Words = Words { known: &["reason"], later: &[] };
+const RUNS: Words = Words { known: &["most", "per"], later: &[] };
 const DEVICES: Words =
     Words { known: &["list", "file", "group", "where", "membership"], later: &[] };
 const SETTING: Words = Words {
@@ -51,17 +56,22 @@ pub(super) fn document(reader: &mut Reader, node: &Node) -> Option<Document> {
     let root = reader.section("", node, ROOT)?;
     let campaign = reader.id(&root, "campaign").unwrap_or_default();
     let authority = reader.id(&root, "authority").unwrap_or_default();
-    reader.missing(
-        &root,
-        "devices",
-        "say whom the campaign is for: `list`, `file`, `group` or `where`",
-    );
+    let on = on(reader, &root);
+    if !Reader::has(&root, "on") {
+        reader.missing(
+            &root,
+            "devices",
+            "say whom the campaign is for: `list`, `file`, `group` or `where`",
+        );
+    }
     if !Reader::has(&root, "variants") {
         reader.missing(&root, "settings", "say what the campaign does on a device");
     }
     reader.choice(&root, "on_broken", &[("keep", ())], &["revert"]);
     let When { start, expires, schedule } = when::when(reader, &root);
     let (per_second, ramp) = when::pace(reader, &root);
+    // Whoever is named by a trigger has a service that is wrong right now.
+    let usual_lane = if Reader::has(&root, "on") { Lane::Urgent } else { Lane::Mass };
     Some(Document {
         text: String::new(),
         campaign,
@@ -83,12 +93,35 @@ pub(super) fn document(reader: &mut Reader, node: &Node) -> Option<Document> {
         schedule,
         per_second,
         ramp,
-        lane: reader.choice(&root, "lane", Lane::WORDS, &[]).unwrap_or(Lane::Mass),
+        lane: reader.choice(&root, "lane", Lane::WORDS, &[]).unwrap_or(usual_lane),
         report: reader.choice(&root, "report", Report::WORDS, &[]).unwrap_or(Report::EveryDevice),
         keep_results: reader
             .duration(&root, "keep_results", limits::KEEP_RESULTS)
             .unwrap_or(Duration::from_hours(30 * 24)),
+        on,
         lines: std::collections::BTreeMap::new(),
+    })
+}
+
+/// What takes devices into a standing campaign, and how often.
+fn on(reader: &mut Reader, root: &Section<'_>) -> Option<On> {
+    for key in ["quiet", "runs"] {
+        if let Some(node) = node_of(root, key).filter(|_| !Reader::has(root, "on")) {
+            let help = "add `on: {reason: …}`, or leave it out";
+            reader.problem(key, node.line, "is for standing campaigns alone", help);
+        }
+    }
+    let quiet = reader.duration(root, "quiet", limits::QUIET);
+    let runs = sub(reader, root, "runs", RUNS);
+    let most = runs.as_ref().and_then(|runs| reader.number(runs, "most", limits::RUNS));
+    let per = runs.as_ref().and_then(|runs| reader.duration(runs, "per", limits::QUIET));
+    let section = sub(reader, root, "on", ON)?;
+    let reason = reader.id(&section, "reason")?;
+    Some(On {
+        reason,
+        quiet: quiet.unwrap_or(Duration::from_hours(1)),
+        most: most.unwrap_or(3),
+        per: per.unwrap_or(Duration::from_hours(24)),
     })
 }
 

@@ -141,12 +141,37 @@ fn json_and_yaml_say_the_same() {
     assert!(!yaml.same_as(&Document::parse(&with("lane: care")).unwrap()));
 }
 
+/// R2: a campaign that waits for triggers, with defaults that make no loop.
+#[test]
+fn a_standing_campaign_is_urgent_and_takes_a_device_in_a_few_times_a_day() {
+    let document = Document::parse(
+        "campaign: c1\nauthority: operator\non: {reason: stale_gateway}\nsettings: [{uri: ./A, value: x}]\n",
+    );
+    let document = document.unwrap();
+    let hour = Duration::from_hours(1);
+    let on = On { reason: "stale_gateway".into(), quiet: hour, most: 3, per: 24 * hour };
+    assert_eq!((document.on, document.lane), (Some(on), Lane::Urgent));
+    let document =
+        Document::parse(&with("on: {reason: r}\nquiet: 24h\nruns: {most: 5, per: 7d}\nlane: mass"));
+    let document = document.unwrap();
+    let on = On { reason: "r".into(), quiet: 24 * hour, most: 5, per: 7 * 24 * hour };
+    assert_eq!((document.on, document.lane), (Some(on), Lane::Mass));
+    for (lines, path) in [
+        ("quiet: 24h", "quiet"),
+        ("runs: {most: 3, per: 1d}", "runs"),
+        ("on: {}", "on.reason"),
+        ("on: {reason: A b}", "on.reason"),
+        ("on: {reason: r}\nruns: {most: 0, per: 1d}", "runs.most"),
+    ] {
+        let problems = problems(&with(lines));
+        assert_eq!(problems.len(), 1, "{lines}: {problems:?}");
+        assert_eq!(problems[0].path, path);
+    }
+}
+
 #[test]
 fn a_key_of_a_later_version_is_refused_by_its_name() {
     for (lines, path, word) in [
-        ("on: {reason: stale_gateway}", "on", "on"),
-        ("quiet: 24h", "quiet", "quiet"),
-        ("runs: {most: 3, per: 1d}", "runs", "runs"),
         ("repeat: {every: 7d}", "repeat", "repeat"),
         ("devices: {group: g, membership: open}", "devices.membership", "open"),
         ("settings: [{uri: ./A, value: x, acl: own}]", "settings[0].acl", "acl"),

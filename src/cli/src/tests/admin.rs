@@ -361,3 +361,38 @@ fn submitting_a_campaign_that_has_ended_shows_it_and_enrols_nobody() {
     assert!(ended.is(0) && ended.err.contains("operator/qos known already, number 7"), "{ended:?}");
     assert_eq!(stub.lines(), ["POST /v1/campaigns", "GET /v1/campaigns/operator/qos"]);
 }
+
+/// R21: a network entity's word from the command line.
+#[test]
+fn a_trigger_says_what_each_standing_campaign_does() {
+    let stub = Stub::answering(|_| {
+        let answer = |campaign, answer| json!({"campaign": campaign, "answer": answer});
+        (
+            202,
+            json!({"device": "IMEI:1", "campaigns": [answer("gw", "taken_in"), answer("apn", "quiet")]}),
+        )
+    });
+    let ended = reveille(&[
+        "trigger",
+        "operator/msisdn:447700900123",
+        "--reason",
+        "stale_gateway",
+        "--observed",
+        "192.0.2.10",
+        "--server",
+        &stub.url(),
+    ]);
+    assert!(ended.is(0), "{ended:?}");
+    assert!(
+        ended.out.starts_with("gw: takes the device in\napn: leaves the device alone"),
+        "{}",
+        ended.out
+    );
+    let asked = stub.asked();
+    assert_eq!(asked[0].line, "POST /v1/triggers?authority=operator");
+    let body: Value = serde_json::from_str(asked[0].text()).unwrap();
+    assert_eq!(
+        body,
+        json!({"device": "msisdn:447700900123", "reason": "stale_gateway", "observed": "192.0.2.10"})
+    );
+}

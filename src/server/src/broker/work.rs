@@ -7,10 +7,12 @@ use crate::{
     engine::Engine,
     http::admin::{campaigns::check_names, problem::Refusal},
     registry::{self, line::Format},
+    trigger,
     update::MessageId,
 };
 use api::{
     ChunkMessage, ControlMessage, ControlRequest, LineError, MessageType, Problem, ProblemType,
+    TriggerRequest,
 };
 use campaign::check::Rights;
 use serde::{
@@ -60,8 +62,10 @@ pub(super) async fn work(
         }
         MessageType::Device => devices(engine, envelope, body).await,
         MessageType::Trigger => {
-            let detail = "triggers are not served by this version";
-            Err(Refusal::new(ProblemType::BadRequest, detail))
+            let request: TriggerRequest = json(body)?;
+            let message = MessageId::new(authority, &envelope.message_id);
+            trigger::trigger(engine, authority, &request, Some(&message)).await?;
+            Ok(())
         }
     }
 }

@@ -91,8 +91,13 @@ pub async fn submit_by(
     let name = NameRow { id: id.clone(), report: campaign.report() };
     let change = Change::new().put(NameRow::key(row.seq), name.to_octets());
     engine.store.commit(NameRow::shard(row.seq), vec![change]).await?;
+    let standing = campaign.on().is_some();
     let enrolment = EnrolmentRow {
-        scan: if campaign.devices().group.is_some() || campaign.devices().where_.is_some() {
+        // Triggers bring the devices of a standing campaign, and nothing else does.
+        list_done: standing,
+        scan: if standing {
+            Scan::NotAsked
+        } else if campaign.devices().group.is_some() || campaign.devices().where_.is_some() {
             Scan::At { shard: 0, cursor: None }
         } else {
             Scan::NotAsked

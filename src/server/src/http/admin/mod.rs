@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`campaigns`] | submit, enrol, look, control |
 //! | [`devices`] | import, list, show |
+//! | [`triggers`] | a network entity says that a device uses settings that are not right |
 //! | [`health`] | whether the process lives, whether it can work, and its metrics |
 //! | [`extract`] | paths, queries and bodies, judged before anything is done |
 //! | [`problem`] | every refusal as a problem document |
@@ -18,6 +19,7 @@ mod health;
 pub(crate) mod problem;
 #[cfg(test)]
 mod tests;
+mod triggers;
 
 use crate::{clock, engine::Engine, metrics::labels::AdminResult};
 use api::ProblemType;
@@ -44,6 +46,7 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/import", post(devices::import))
         .route("/v1/devices/{authority}/{name}", get(devices::show))
+        .route("/v1/triggers", post(triggers::trigger))
         .merge(watched())
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)

@@ -4,6 +4,7 @@ use crate::{
     campaigns,
     registry::{ImportError, RegistryError},
     store::StoreError,
+    trigger::TriggerError,
     update::UpdateError,
 };
 use api::{PROBLEM_JSON, Problem, ProblemDocument, ProblemType};
@@ -109,6 +110,34 @@ impl From<ImportError> for Refusal {
                 Self::new(ProblemType::BadBody, "the header is wrong, so no line was read")
                     .with_problems(problems.collect())
             }
+        }
+    }
+}
+
+impl From<TriggerError> for Refusal {
+    fn from(error: TriggerError) -> Self {
+        use TriggerError as E;
+        match &error {
+            E::Bad { .. } => Self::new(ProblemType::BadBody, error.to_string()),
+            E::NoDevice(_) => Self::new(ProblemType::NoSuchDevice, error.to_string()),
+            E::NoCampaign { .. } => Self::new(
+                ProblemType::NoSuchCampaign,
+                format!("{error}: submit one with `on: {{reason: …}}`"),
+            ),
+            E::Later => Self::new(ProblemType::Busy, error.to_string()),
+            E::Behind => Self::new(ProblemType::NotReady, error.to_string()),
+            E::Contended => Self::new(ProblemType::Contended, "repeat the request"),
+            E::Store(error) => Self::store(error),
+            E::Update(error) => Self::update(error),
+            E::Row(_) => Self::internal(&error),
+            E::Registry(_) => match error {
+                E::Registry(error) => error.into(),
+                error => Self::internal(&error),
+            },
+            E::Enrol(_) => match error {
+                E::Enrol(error) => campaigns::Error::from(error).into(),
+                error => Self::internal(&error),
+            },
         }
     }
 }
