@@ -39,6 +39,12 @@ pub(crate) struct Figures {
     /// What a private Redis wrote to its append-only file, from the submit on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) aof_octets_per_device: Option<f64>,
+    /// Results that the broker told, each counted once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) results_told: Option<u64>,
+    /// How often one of them was told again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) results_told_again: Option<u64>,
 }
 
 /// What a run left to be counted up.
@@ -56,6 +62,8 @@ pub(crate) struct Measured {
     pub(crate) after: [Usage; 3],
     /// Octets of the append-only file.
     pub(crate) written: Option<u64>,
+    /// Results that the broker told, and how many of them again.
+    pub(crate) result_events: Option<(u64, u64)>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -66,7 +74,17 @@ pub(crate) struct Percentiles {
 
 impl Figures {
     pub(crate) fn new(measured: &Measured) -> Self {
-        let Measured { view, fleet, elapsed, most_ended, done, before, after, written } = measured;
+        let Measured {
+            view,
+            fleet,
+            elapsed,
+            most_ended,
+            done,
+            before,
+            after,
+            written,
+            result_events,
+        } = measured;
         let (bulk, ended) = most_ended.unwrap_or((*elapsed, view.progress.ended));
         let spent = |of: usize| match (before.get(of), after.get(of)) {
             (Some(before), Some(after)) => round(after.cpu_seconds - before.cpu_seconds),
@@ -101,14 +119,17 @@ impl Figures {
             peak_rss_mb: round(after.iter().map(|usage| usage.peak_rss_mb).sum()),
             aof_octets_per_device: written
                 .map(|octets| round(share(octets, count(view.progress.enrolled)))),
+            results_told: result_events.map(|(told, _)| told),
+            results_told_again: result_events.map(|(_, again)| again),
         }
     }
 
-    /// Whether every job has an outcome, and no device saw anything wrong.
+    /// Whether every job has an outcome, told if there is a broker, and no device saw anything wrong.
     pub(crate) fn complete(&self) -> bool {
         self.breaches == 0
             && self.outcomes.values().sum::<u64>() == self.enrolled
             && self.enrolled > 0
+            && self.results_told.is_none_or(|told| told == self.enrolled)
     }
 }
 

@@ -3,9 +3,10 @@
 //! | module | about |
 //! | --- | --- |
 //! | `site` | a server in this process, or workers of their own |
-//! | `redis`, `workers` | what else is started for it |
+//! | `broker`, `redis`, `workers` | what else is started for it |
 //! | `figures`, `show` | what was measured, and how it is shown |
 
+mod broker;
 mod by_fault;
 mod figures;
 mod redis;
@@ -51,6 +52,12 @@ pub(crate) struct Args {
     /// With `--store redis`: one that runs already, instead of a private one
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
+    /// How the campaign comes in and its results go out; `rabbitmq` starts a private node from the installed package
+    #[arg(long, value_enum, default_value_t = broker::Kind::None)]
+    broker: broker::Kind,
+    /// With `--broker rabbitmq`: one that runs already, instead of a private one
+    #[arg(long, value_name = "URL")]
+    rabbitmq: Option<String>,
     /// So many servers, each a process of its own, over one Redis; devices are spread over them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: Option<u16>,
@@ -75,6 +82,8 @@ pub(crate) fn run(args: &Args, json: bool) -> anyhow::Result<ExitCode> {
             store: args.store,
             redis: args.redis.as_deref(),
             workers: args.workers,
+            broker: args.broker,
+            rabbitmq: args.rabbitmq.as_deref(),
             devices: args.devices,
             directory: &data,
         };
@@ -111,7 +120,15 @@ async fn demonstrate(
     bar.say("configuring");
     let before = site.usage();
     let started = server::clock::stopwatch();
-    let mut view = site.submit(text, |problem| bar.line(problem)).await?;
+    let (mut view, upstream) = match site.upstream().await? {
+        None => (site.submit(text, |problem| bar.line(problem)).await?, None),
+        Some(upstream) => {
+            let campaign = broker::chunked(text)?;
+            let names = (0..args.devices).map(|index| fleet.identity(index).device);
+            upstream.submit(&campaign, names).await?;
+            (appeared(&site, &campaign).await?, Some(upstream))
+        }
+    };
     let mut most_ended = None;
     while view.state != "ended" {
         tokio::time::sleep(LOOK).await;
@@ -132,11 +149,32 @@ async fn demonstrate(
     let elapsed = started.elapsed();
     bar.end();
     let (after, written) = (site.usage(), site.octets_since().await);
+    let result_events = match upstream {
+        Some(upstream) => Some(upstream.heard(view.progress.ended).await),
+        None => None,
+    };
     let by_fault = by_fault::count(&site, &view, &fleet).await?;
     let fleet = fleet.stop().await;
     let done = site.stop().await?;
-    let measured = Measured { view, fleet, elapsed, most_ended, done, before, after, written };
+    let measured =
+        Measured { view, fleet, elapsed, most_ended, done, before, after, written, result_events };
     Ok(Figures { outcomes_by_fault: by_fault, ..Figures::new(&measured) })
+}
+
+/// A campaign that was put into the broker, once the server has it.
+async fn appeared(site: &Site, campaign: &broker::Campaign) -> anyhow::Result<api::CampaignView> {
+    let looking = async {
+        loop {
+            if let Ok(view) = site.view(&campaign.authority, &campaign.id).await {
+                return view;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let seen = tokio::time::timeout(Duration::from_mins(1), looking).await;
+    seen.context(
+        "the campaign did not come out of the broker; look into the queue `reveille.rejected`",
+    )
 }
 
 /// Brings the fleet into the registry, as an operator's import would.

@@ -125,6 +125,12 @@ fn text(figures: &Figures) -> String {
             ),
             None => String::new(),
         },
+        match (figures.results_told, figures.results_told_again) {
+            (Some(told), Some(again)) => {
+                format!("{told} results came out of the broker, {again} of them more than once")
+            }
+            _ => String::new(),
+        },
         match figures.breaches {
             0 => "no device saw the server break a rule".to_owned(),
             breaches => {

@@ -1,6 +1,7 @@
 //! Where a demo's campaign runs: a server in this process, or workers of their own over one Redis.
 
 use super::{
+    broker::{self, Broker, Upstream},
     figures::Usage,
     redis::Redis,
     workers::{Done, Workers},
@@ -51,6 +52,7 @@ pub(crate) enum Store {
 pub(crate) struct Site {
     servers: Servers,
     redis: Option<Redis>,
+    broker: Option<Broker>,
     /// What the append-only file held when the campaign began.
     written: Option<u64>,
 }
@@ -68,6 +70,9 @@ pub(crate) struct Plan<'a> {
     /// A Redis that runs already.
     pub(crate) redis: Option<&'a str>,
     pub(crate) workers: Option<u16>,
+    pub(crate) broker: broker::Kind,
+    /// A broker that runs already.
+    pub(crate) rabbitmq: Option<&'a str>,
     /// How many devices there will be.
     pub(crate) devices: u64,
     /// For files.
@@ -84,7 +89,18 @@ impl Site {
             (Store::Redis, Some(url)) => Some(Redis::given(url)),
             (Store::Redis, None) => Some(Redis::start(&directory.join("redis")).await?),
         };
-        let text = settings(&plan, redis.as_ref())?;
+        let broker = match (plan.broker, plan.rabbitmq) {
+            (broker::Kind::None, None) => None,
+            (broker::Kind::None, Some(_)) => bail!("--rabbitmq goes with --broker rabbitmq"),
+            (broker::Kind::Rabbitmq, Some(url)) => Some(Broker::given(url)?),
+            (broker::Kind::Rabbitmq, None) => {
+                Some(Broker::start(&directory.join("rabbitmq")).await?)
+            }
+        };
+        let mut text = settings(&plan, redis.as_ref())?;
+        if let Some(broker) = &broker {
+            text.push_str(&broker.settings()?);
+        }
         let config = Config::read("the demo's settings", &text, &[])?;
         crate::serve::log(&config.telemetry)?;
         let authority =
@@ -96,7 +112,7 @@ impl Site {
             }
             Some(count) => Servers::Workers(Workers::start(count, &text, directory).await?),
         };
-        Ok((Self { servers, redis, written: None }, authority))
+        Ok((Self { servers, redis, broker, written: None }, authority))
     }
 
     /// Where devices begin their sessions.
@@ -156,6 +172,14 @@ impl Site {
                 }
             }
         }
+    }
+
+    /// The upstream system at the broker, if there is one.
+    pub(crate) async fn upstream(&mut self) -> anyhow::Result<Option<Upstream>> {
+        let Some(broker) = &self.broker else { return Ok(None) };
+        let upstream = broker.upstream().await?;
+        self.written = self.octets_written().await;
+        Ok(Some(upstream))
     }
 
     pub(crate) async fn view(

@@ -24,6 +24,8 @@ mod asked;
 #[cfg(test)]
 mod atomic;
 #[cfg(test)]
+mod broker_lost;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod customised;

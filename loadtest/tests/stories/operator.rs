@@ -52,6 +52,28 @@ impl Operator {
         self.post("/v1/triggers", "application/json", serde_json::to_string(request).unwrap()).await
     }
 
+    /// What the server says while it is not ready, once that is as wanted.
+    pub(crate) async fn not_ready_for(&self, wanted: impl Fn(&str) -> bool) -> String {
+        let mut last = String::new();
+        let waiting = async {
+            loop {
+                let asked = self.client.get(format!("{}/health/ready", self.base)).send().await;
+                if let Ok(answer) = asked
+                    && !answer.status().is_success()
+                {
+                    last = answer.text().await.unwrap_or_default();
+                    if wanted(&last) {
+                        return;
+                    }
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(waited.is_ok(), "the last that it said: {last}");
+        last
+    }
+
     /// Whether the server says that it can work.
     pub(crate) async fn ready(&self) -> bool {
         let asked = self.client.get(format!("{}/health/ready", self.base)).send().await;

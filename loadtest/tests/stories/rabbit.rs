@@ -91,11 +91,16 @@ fn header(delivery: &Delivery, name: &str) -> Option<String> {
 
 impl Upstream {
     pub(crate) async fn at(broker: &Broker, user: &str, vhost: usize) -> Self {
+        Self::try_at(broker, user, vhost).await.expect("the broker is there")
+    }
+
+    /// `None` while the broker is away.
+    pub(crate) async fn try_at(broker: &Broker, user: &str, vhost: usize) -> Option<Self> {
         let url = broker.url(user, vhost);
-        let connection = Connection::connect(&url, ConnectionProperties::default()).await.unwrap();
-        let channel = connection.create_channel().await.unwrap();
-        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Self { channel, user: user.to_owned(), _connection: connection }
+        let connection = Connection::connect(&url, ConnectionProperties::default()).await.ok()?;
+        let channel = connection.create_channel().await.ok()?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await.ok()?;
+        Some(Self { channel, user: user.to_owned(), _connection: connection })
     }
 
     /// Sends a message for the one authority; the broker has it when this returns.

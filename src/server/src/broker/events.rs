@@ -44,7 +44,8 @@ pub(super) async fn run(post: Post) -> Result<(), Trouble> {
     let engine = Arc::clone(&post.engine);
     let Broker::RabbitMq(broker) = &engine.config.broker else { return Ok(()) };
     let connection = connect(broker, "events").await?;
-    topology::declare(&answered(connection.create_channel()).await?, broker).await?;
+    let channel = answered(connection.create_channel()).await?;
+    answered(topology::declare_events(&channel, broker)).await?;
     let mut drainer = Drainer {
         engine: Arc::clone(&engine),
         out: publishing(&connection).await?,
@@ -58,6 +59,10 @@ pub(super) async fn run(post: Post) -> Result<(), Trouble> {
     while !engine.stop.is_cancelled() {
         let round = drainer.round();
         let took = watched(&post, &connection, round).await?;
+        // With nothing to send nothing fails: the connection is looked at by itself.
+        if !connection.status().connected() || !drainer.out.status().connected() {
+            return Err(Trouble::Closed);
+        }
         pause = if took == 0 { (pause * 2).min(LONGEST_PAUSE) } else { PAUSE };
         if took < MOST {
             tokio::select! {
@@ -83,7 +88,7 @@ async fn watched<T>(
         tokio::select! {
             done = &mut round => {
                 // Said again each time: what was held up works when something got through.
-                if done.is_ok() && !connection.status().blocked() {
+                if done.is_ok() && connection.status().connected() && !connection.status().blocked() {
                     post.up();
                 }
                 return done;

@@ -46,7 +46,7 @@ pub(super) async fn run(post: Post) -> Result<(), Trouble> {
     let taking = connect(broker, "intake").await?;
     // A broker that is full stops whoever publishes: acknowledgements go over a connection of their own.
     let giving = Arc::new(connect(broker, "replies").await?);
-    topology::declare(&answered(taking.create_channel()).await?, broker).await?;
+    answered(topology::declare(&answered(taking.create_channel()).await?)).await?;
     let desk = Arc::new(Desk {
         engine: Arc::clone(&engine),
         broker: broker.clone(),

@@ -34,6 +34,8 @@ pub(crate) enum Trouble {
     Cancelled(&'static str),
     #[error("the broker takes no messages at the moment: its memory or its disk is full")]
     Blocked,
+    #[error("the connection to the broker is closed")]
+    Closed,
     #[error("the store does not answer")]
     Store(#[from] crate::store::StoreError),
     #[error("a row could not be changed")]

@@ -36,9 +36,9 @@ const MOST_REJECTED: i64 = 100_000;
 /// Octets of the stream in one file of the broker; the oldest file leaves as a whole.
 const STREAM_SEGMENT_OCTETS: i64 = 64 * 1024 * 1024;
 
-/// Declares everything, and changes nothing that is as it should be.
-pub(super) async fn declare(channel: &Channel, broker: &RabbitMq) -> Result<(), lapin::Error> {
-    for exchange in [IN, EVENTS, REJECTED, DELAYED] {
+/// Declares what work comes in by, and changes nothing that is as it should be.
+pub(super) async fn declare(channel: &Channel) -> Result<(), lapin::Error> {
+    for exchange in [IN, REJECTED, DELAYED] {
         let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
         channel
             .exchange_declare(exchange.into(), ExchangeKind::Topic, options, FieldTable::default())
@@ -65,7 +65,18 @@ pub(super) async fn declare(channel: &Channel, broker: &RabbitMq) -> Result<(), 
         ("x-max-length", AMQPValue::LongLongInt(MOST_REJECTED)),
         ("x-overflow", text("drop-head")),
     ]);
-    queue(channel, REJECTED, REJECTED, "#", arguments).await?;
+    queue(channel, REJECTED, REJECTED, "#", arguments).await
+}
+
+/// Declares what events go out by. The stream comes back last when a broker starts, and work does not wait for it.
+pub(super) async fn declare_events(
+    channel: &Channel,
+    broker: &RabbitMq,
+) -> Result<(), lapin::Error> {
+    let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
+    channel
+        .exchange_declare(EVENTS.into(), ExchangeKind::Topic, options, FieldTable::default())
+        .await?;
     let age = format!("{}s", broker.keep_events.as_secs().max(1));
     let arguments = table(&[
         ("x-queue-type", text("stream")),
