@@ -5,4 +5,5 @@ mod framing;
 mod objects;
 mod patience;
 mod proof;
+mod sealed;
 mod world;
