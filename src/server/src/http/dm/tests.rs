@@ -5,5 +5,6 @@ mod framing;
 mod objects;
 mod patience;
 mod proof;
+mod reports;
 mod sealed;
 mod world;
