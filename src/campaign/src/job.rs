@@ -174,6 +174,14 @@ impl Job {
         }
     }
 
+    /// The network has given the notification up: the next attempt need not wait for the deadline of this one.
+    pub fn on_undelivered(self, now: Instant, dice: u64, terms: &Terms) -> Self {
+        match self {
+            Self::Notified { so_far, .. } => so_far.again(now, dice, terms),
+            other => other,
+        }
+    }
+
     /// Looks at the deadline; before it, nothing happens. `dice` is any random number, for the jitter of the pause.
     pub fn on_deadline(self, now: Instant, dice: u64, terms: &Terms) -> Self {
         if self.deadline().is_none_or(|deadline| now < deadline) {

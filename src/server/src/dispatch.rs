@@ -14,6 +14,7 @@ use crate::{
     enroll,
     metrics::labels::{HeldBy, Milestone, NotSent},
     notify::{Channel, Next, Push, SendError},
+    receipts::Expected,
     rows::{Detail, DeviceId, PULL, PULL_UNTIL},
     store::{Claimed, Shard, Table, Verdict, change::MOST_CHANGES},
     turn::{self, Turn},
@@ -256,6 +257,8 @@ enum BatchError {
 struct Claim {
     id: DeviceId,
     tried: Option<Tried>,
+    /// Which attempt it was.
+    attempt: u8,
 }
 
 type Tried = Result<Vec<String>, SendError>;
@@ -275,7 +278,7 @@ async fn notify(
     let mut claims: Vec<Claim> = claimed
         .iter()
         .filter_map(|claimed| DeviceId::from_root(&claimed.member))
-        .map(|id| Claim { id, tried: None })
+        .map(|id| Claim { id, tried: None, attempt: 0 })
         .collect();
     let _closed = engine.gate.close(shard).await;
     for _ in 0..TRIES {
@@ -316,6 +319,8 @@ async fn notify(
             }
             if let Some(tried) = &claim.tried {
                 conclude(turn, live, tried);
+                claim.attempt =
+                    turn.device.job(live.seq).map_or(0, |active| active.job.so_far().attempts);
             }
         });
         join_all(sends).await;
@@ -325,6 +330,11 @@ async fn notify(
             claims.push(claim);
         }
         let verdicts = engine.store.commit(shard, changes).await?;
+        for (claim, _) in
+            claims.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Done)
+        {
+            expect(engine, claim, live, route);
+        }
         claims = claims
             .into_iter()
             .zip(verdicts)
@@ -340,6 +350,21 @@ async fn notify(
         "devices were moved by others again and again; their jobs come back"
     );
     Ok(())
+}
+
+/// Leaves word of the messages that a notification went out in, so that their receipts find it.
+fn expect(engine: &Engine, claim: &Claim, live: &LiveCampaign, route: &str) {
+    let Some(Ok(ids)) = &claim.tried else { return };
+    for message_id in ids.iter().filter(|id| !id.is_empty()) {
+        engine.awaited.expect(Expected {
+            route: route.to_owned(),
+            message_id: message_id.clone(),
+            device: claim.id.clone(),
+            seq: live.seq,
+            attempt: claim.attempt,
+            validity: live.terms.answer_within,
+        });
+    }
 }
 
 fn is_due(turn: &Turn, live: &LiveCampaign) -> bool {

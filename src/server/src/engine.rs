@@ -2,8 +2,8 @@
 
 use crate::{
     campaigns::live::Live, config::Config, gate::Gate, load::Load, metrics::Metrics,
-    notify::Routes, readiness::Readiness, security::vault::Vault, sinks::Backlog, store::Store,
-    update::UpdateError,
+    notify::Routes, readiness::Readiness, receipts::Awaited, security::vault::Vault,
+    sinks::Backlog, store::Store, update::UpdateError,
 };
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -28,6 +28,8 @@ pub struct Engine {
     pub(crate) enrol: Notify,
     /// Rung when there may be jobs to dispatch.
     pub(crate) dispatch: Notify,
+    /// Messages whose receipts may come.
+    pub(crate) awaited: Awaited,
     pub(crate) stop: CancellationToken,
 }
 

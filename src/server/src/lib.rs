@@ -13,6 +13,7 @@ pub mod events;
 pub mod http;
 pub mod metrics;
 pub mod readiness;
+mod receipts;
 pub mod registry;
 pub mod rows;
 pub mod security;

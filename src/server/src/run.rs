@@ -18,6 +18,7 @@ use crate::{
     metrics::{self, Metrics, labels::Door, store::Watched},
     notify::Routes,
     readiness::Readiness,
+    receipts::{self, Awaited},
     retention,
     security::vault::Vault,
     sinks::Backlog,
@@ -61,7 +62,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     told(&mut config, devices_at);
     let metrics = Arc::new(Metrics::new(&config).context("the list of metrics")?);
     let stop = CancellationToken::new();
-    let (routes, _receipts) =
+    let (routes, incoming) =
         Routes::open(&config.routes, &stop).await.context("a route could not be opened")?;
     let engine = Arc::new(Engine {
         store: Arc::new(Watched::new(opened.store, Arc::clone(&metrics))),
@@ -75,6 +76,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         backlog: Backlog::default(),
         enrol: Notify::new(),
         dispatch: Notify::new(),
+        awaited: Awaited::default(),
         stop: stop.clone(),
         config,
     });
@@ -97,6 +99,10 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     tasks.spawn(controller::run(Arc::clone(&engine)));
     tasks.spawn(trim::run(Arc::clone(&engine)));
     tasks.spawn(retention::run(Arc::clone(&engine)));
+    tasks.spawn(receipts::write(Arc::clone(&engine)));
+    for (route, received) in incoming {
+        tasks.spawn(receipts::read(Arc::clone(&engine), route, received));
+    }
     broker::start(&engine, &mut tasks);
     tasks.spawn(metrics::sample::run(Arc::clone(&engine)));
     let door = &engine.config.http.devices;

@@ -9,6 +9,7 @@ use crate::{
     metrics::{Metrics, store::Watched},
     notify::Routes,
     readiness::Readiness,
+    receipts::Awaited,
     registry::{self, Import, line::Format},
     rows::{Device, DeviceId, Stored},
     security::vault::Vault,
@@ -55,6 +56,7 @@ impl Workbench {
             backlog: Backlog::default(),
             enrol: Notify::new(),
             dispatch: Notify::new(),
+            awaited: Awaited::default(),
             stop,
             config,
         };

@@ -104,6 +104,18 @@ labels! {
         Unanswered = "unanswered",
     }
 
+    /// What a delivery receipt says.
+    ReceiptFate {
+        /// The handset has the message.
+        Delivered = "delivered",
+        /// The carrier has given it up.
+        Lost = "lost",
+        /// The carrier still holds it.
+        Held = "held",
+        /// It is about no message that is known here.
+        Unmatched = "unmatched",
+    }
+
     /// Why a session ended.
     SessionEnd {
         Complete = "complete",

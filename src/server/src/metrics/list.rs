@@ -98,7 +98,10 @@ metrics! {
             "Zero while jobs are due is the page `nothing-sent`";
         NOT_SENT = Kind::Counter, "reveille_notifications_refused_total" ["route", "reason"],
             "Notifications that could not be handed over.",
-            "`address` and `credentials` are the registry's: import the devices again; `network` is the way out of this machine";
+            "`address` and `credentials` are the registry's: import the devices again; `network` is the way out of this machine; `down`, `throttled` and `refused` are the carrier's";
+        RECEIPTS = Kind::Counter, "reveille_receipts_total" ["route", "fate"],
+            "Delivery receipts of a carrier, by what they say.",
+            "`lost` that grows: devices out of reach, or a carrier in trouble; `unmatched`: `receipt_id` of the route is wrong";
         NOTIFIED_TO_SESSION = WAITS, "reveille_notified_to_session_seconds" [],
             "From a notification to the session of its device that works on the job.",
             "A median that grows: the carrier delays, or devices are asleep";

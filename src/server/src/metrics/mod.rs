@@ -30,7 +30,7 @@ use campaign::document::Lane;
 use campaigns::Campaigns;
 use labels::{
     AdminResult, Direction, Door, Enrolment, Fault, HeldBy, JobState, Label, Milestone, NotSent,
-    Operation, Refused, Rejection, SessionEnd, Sink, State,
+    Operation, ReceiptFate, Refused, Rejection, SessionEnd, Sink, State,
 };
 use machine::Machine;
 use metrics::{Counter, Gauge, Histogram};
@@ -89,6 +89,7 @@ pub struct Metrics {
 pub(crate) struct Route {
     sent: Counter,
     not_sent: By<NotSent, Counter>,
+    receipts: By<ReceiptFate, Counter>,
     backlog: By<Lane, Backlog>,
 }
 
@@ -259,12 +260,20 @@ impl Route {
             not_sent: By::new(|reason: NotSent| {
                 register.counter(&list::NOT_SENT, &[route, reason.name()])
             }),
+            receipts: By::new(|fate: ReceiptFate| {
+                register.counter(&list::RECEIPTS, &[route, fate.name()])
+            }),
             backlog: By::new(|lane: Lane| Backlog {
                 jobs: register.gauge(&list::BACKLOG_JOBS, &[lane.name(), route]),
                 seconds: register.gauge(&list::BACKLOG_SECONDS, &[lane.name(), route]),
                 oldest_due: register.gauge(&list::OLDEST_DUE, &[lane.name(), route]),
             }),
         }
+    }
+
+    /// A carrier told what became of a notification.
+    pub(crate) fn receipt(&self, fate: ReceiptFate) {
+        self.receipts.at(fate).increment(1);
     }
 
     /// A notification left, or did not.

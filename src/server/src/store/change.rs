@@ -39,10 +39,11 @@ pub enum Table {
     Control,
     Part,
     History,
+    Receipt,
 }
 
 impl Table {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Device,
         Self::Result,
         Self::Values,
@@ -54,6 +55,7 @@ impl Table {
         Self::Control,
         Self::Part,
         Self::History,
+        Self::Receipt,
     ];
 
     /// The letter of the table in keys.
@@ -70,12 +72,14 @@ impl Table {
             Self::Control => 'k',
             Self::Part => 'p',
             Self::History => 'h',
+            Self::Receipt => 'x',
         }
     }
 
-    /// Whether [`super::Store::scan`] walks it: sessions, answers and parts of objects live too short a time.
+    /// Whether [`super::Store::scan`] walks it: sessions, answers, parts of objects and
+    /// what receipts are matched by live too short a time.
     pub const fn is_scanned(self) -> bool {
-        !matches!(self, Self::Session | Self::Answer | Self::Object)
+        !matches!(self, Self::Session | Self::Answer | Self::Object | Self::Receipt)
     }
 }
 

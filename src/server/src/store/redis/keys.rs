@@ -42,7 +42,7 @@ impl Shape {
             Table::Lookup => self.buckets * 2,
             Table::Result => self.buckets * 4,
             Table::Campaign | Table::Control | Table::Part => CAMPAIGN_BUCKETS,
-            Table::Session | Table::Answer | Table::Object => 0,
+            Table::Session | Table::Answer | Table::Object | Table::Receipt => 0,
         }
     }
 
