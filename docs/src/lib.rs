@@ -16,6 +16,9 @@ pub mod running_it {}
 #[doc = include_str!("../metrics.md")]
 pub mod metrics {}
 
+#[doc = include_str!("../connecting-an-smsc.md")]
+pub mod connecting_an_smsc {}
+
 #[doc = include_str!("../campaign-document.md")]
 pub mod campaign_document {}
 
