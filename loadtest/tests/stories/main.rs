@@ -59,3 +59,5 @@ mod targeting;
 mod triggered;
 #[cfg(test)]
 mod upstream;
+#[cfg(test)]
+mod watched;

@@ -142,7 +142,7 @@ impl Serving {
 }
 
 /// A free port below those that the system gives out by itself: it stays free while the program is down.
-fn a_port() -> u16 {
+pub(crate) fn a_port() -> u16 {
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     std::iter::repeat_with(|| rand::random_range(10_000..32_000)).take(100).find(free).unwrap()
 }

@@ -119,8 +119,12 @@ impl Campaigns {
             let jobs = milestone.jobs(&seen.progress);
             self.milestones.with_label_values(&of(milestone.name())).set(float(jobs));
         }
-        for (outcome, jobs) in seen.progress.outcomes() {
-            self.outcomes.with_label_values(&of(outcome.name())).set(float(jobs));
+        for outcome in Outcome::ALL {
+            let jobs = seen.progress.outcome(outcome);
+            // Failures stand there from the start: a share of nothing is no data, where zero is meant.
+            if jobs > 0 || outcome.is_failure() {
+                self.outcomes.with_label_values(&of(outcome.name())).set(float(jobs));
+            }
         }
         let state = if seen.over.is_some() { State::Ended } else { State::from(&seen.live.state) };
         if let Some(was) = seen.shown.replace(state).filter(|was| *was != state) {
