@@ -126,6 +126,12 @@ pub mod decisions {
     #[doc = include_str!("../decisions/0023_a_revision_is_a_clock.md")]
     pub mod d0023_a_revision_is_a_clock {}
 
+    #[doc = include_str!("../decisions/0024_the_event_log_is_a_quorum_queue.md")]
+    pub mod d0024_the_event_log_is_a_quorum_queue {}
+
+    #[doc = include_str!("../decisions/0025_there_is_one_way_to_recover_from_the_broker.md")]
+    pub mod d0025_there_is_one_way_to_recover_from_the_broker {}
+
     #[doc = include_str!("../decisions/0027_a_queue_can_be_looked_at.md")]
     pub mod d0027_a_queue_can_be_looked_at {}
 }

@@ -16,7 +16,7 @@ use lapin::{
     uri::AMQPUri,
 };
 use server::broker::topology::{EVENTS, IN};
-use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::{
     sync::{Mutex, Notify},
     task::JoinHandle,
@@ -44,8 +44,8 @@ pub(crate) struct Broker {
     /// For the upstream system.
     upstream: String,
     user: String,
-    /// Started here, gone with the demo.
-    _private: Option<loadtest::broker::Broker>,
+    /// Started here, gone with the demo, and its files after it.
+    _private: Option<(loadtest::broker::Broker, tempfile::TempDir)>,
 }
 
 impl Broker {
@@ -61,17 +61,17 @@ impl Broker {
         Ok(Self { url: url.to_owned(), upstream: url.to_owned(), user, _private: None })
     }
 
-    /// Starts one on free ports, with its files in `directory`.
-    pub(crate) async fn start(directory: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(directory)?;
-        let started = loadtest::broker::Broker::start(directory).await;
+    /// Starts one on free ports.
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir().context("no directory for the broker")?;
+        let started = loadtest::broker::Broker::start(directory.path()).await;
         let private =
             started.context("use one that runs with --rabbitmq amqp://host:5672/vhost")?;
         Ok(Self {
             url: private.url("reveille", 0),
             upstream: private.url("billing", 0),
             user: "billing".into(),
-            _private: Some(private),
+            _private: Some((private, directory)),
         })
     }
 

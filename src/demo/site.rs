@@ -93,9 +93,7 @@ impl Site {
             (broker::Kind::None, None) => None,
             (broker::Kind::None, Some(_)) => bail!("--rabbitmq goes with --broker rabbitmq"),
             (broker::Kind::Rabbitmq, Some(url)) => Some(Broker::given(url)?),
-            (broker::Kind::Rabbitmq, None) => {
-                Some(Broker::start(&directory.join("rabbitmq")).await?)
-            }
+            (broker::Kind::Rabbitmq, None) => Some(Broker::start().await?),
         };
         let mut text = settings(&plan, redis.as_ref())?;
         if let Some(broker) = &broker {

@@ -1,10 +1,119 @@
-//! A broker that cannot be worked with: the server says so, and what to do.
+//! The broker is killed in the middle of intake and of events, starts again, and stands still for a while.
 
 use crate::{
-    rabbit::settings,
-    world::{Plan, a_world},
+    rabbit::{Told, Upstream, settings},
+    upstream::{campaign, chunk},
+    world::{AUTHORITY, Plan, World, a_world},
 };
-use loadtest::Mix;
+use api::MessageType::{Chunk, Submit};
+use loadtest::{Mix, broker::Broker};
+use std::time::Duration;
+
+const VHOST: usize = 0;
+const DEVICES: u64 = 400;
+const OF: u64 = 20;
+
+/// Sends until the broker says that it has the message, as whoever must not lose it does.
+async fn send_until_taken(broker: &Broker, sender: &mut Upstream, id: &str, body: &str) {
+    loop {
+        let properties = sender.named(id).with_type(Chunk.name().into());
+        let sent = sender.publish("chunk.operator", properties, body.as_bytes());
+        match tokio::time::timeout(Duration::from_secs(5), sent).await {
+            Ok(Some(())) => return,
+            Ok(None) | Err(_) => *sender = back(broker, "billing").await,
+        }
+    }
+}
+
+/// Connects as soon as the broker is there.
+async fn back(broker: &Broker, user: &str) -> Upstream {
+    loop {
+        let connected =
+            tokio::time::timeout(Duration::from_secs(5), Upstream::try_at(broker, user, VHOST));
+        match connected.await {
+            Ok(Some(upstream)) => return upstream,
+            Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+        }
+    }
+}
+
+async fn until_ready(world: &World, wanted: bool) {
+    let waiting = async {
+        while world.operator.ready().await != wanted {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_mins(2), waiting).await.is_err() {
+        let says = world.operator.not_ready_for(|_| true).await;
+        panic!("the server never said ready: {wanted}; it says {says}");
+    }
+}
+
+/// C1, C6 and the second invariant: `kill -9` of the broker while chunks come in and while results go out, and a broker that
+/// stands still. What it had taken is not lost, every device is enrolled once, every result is told at least once under
+/// the same id; readiness follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_killed_or_stands_still_loses_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let broker = Broker::start(home.path()).await.unwrap();
+    let plan = Plan {
+        authorities: settings(&broker.url("reveille", VHOST), ""),
+        ..Plan::new(Mix::healthy(), DEVICES)
+    };
+    let world = a_world(plan).await;
+    until_ready(&world, true).await;
+    let mut billing = Upstream::at(&broker, "billing", VHOST).await;
+    let noc = Upstream::at(&broker, "noc", VHOST).await;
+    drop(noc.listen().await);
+    let mut told = Told::default();
+    billing.send(Submit, "s1", campaign("gold") + "pace: {per_second: 60}\n").await;
+
+    // In the middle of intake.
+    let parts = u32::try_from(DEVICES / OF).unwrap();
+    for part in 0..parts / 2 {
+        let body = chunk(&world, "gold", part, Some(parts), OF);
+        send_until_taken(&broker, &mut billing, &format!("c{part}"), &body).await;
+    }
+    broker.kill();
+    until_ready(&world, false).await;
+    broker.restart().await.unwrap();
+    for part in parts / 2..parts {
+        let body = chunk(&world, "gold", part, Some(parts), OF);
+        send_until_taken(&broker, &mut billing, &format!("c{part}"), &body).await;
+    }
+    until_ready(&world, true).await;
+
+    // In the middle of events: some were told, the rest waits or is on its way.
+    let mut listener = back(&broker, "noc").await;
+    let mut events = listener.hear().await;
+    assert!(told.until(&mut events, |told| told.results.len() > 50).await);
+    broker.kill();
+    broker.restart().await.unwrap();
+    listener = back(&broker, "noc").await;
+    events = listener.hear().await;
+    assert!(told.until(&mut events, |told| told.results.len() > 150).await);
+
+    // A broker that stands still: nothing is known, nothing is lost.
+    broker.stand_still();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    broker.go_on();
+
+    let ending = world.end_of("gold").await;
+    assert_eq!((ending.count("applied"), ending.view.progress.enrolled), (DEVICES, DEVICES));
+    let all = |told: &Told| told.results.len() as u64 == DEVICES && told.ended("gold");
+    while !told.until(&mut events, all).await {
+        listener = back(&broker, "noc").await;
+        events = listener.hear().await;
+    }
+    assert!(told.results.values().all(|outcome| outcome == "applied"));
+    println!("{} were told again", told.repeats);
+    until_ready(&world, true).await;
+    assert_eq!(listener.waiting_in("reveille.chunks").await, 0);
+    assert_eq!(listener.waiting_in("reveille.rejected").await, 0);
+    let view = world.operator.view(AUTHORITY, "gold").await.unwrap();
+    assert_eq!(view.state, "ended");
+    world.ends_well().await;
+}
 
 /// Somebody who may not is told so, at the door where people look, in words to act on.
 #[tokio::test(flavor = "multi_thread")]

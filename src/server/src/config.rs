@@ -150,8 +150,8 @@ pub struct RabbitMq {
     /// How often such a message comes back before it is rejected.
     #[serde(default = "defaults::retries")]
     pub retries: u32,
-    /// How long the broker's stream of events keeps them.
-    #[serde(default = "defaults::keep_stream", deserialize_with = "duration")]
+    /// How long the broker keeps events that nobody took.
+    #[serde(default = "defaults::keep_events", deserialize_with = "duration")]
     pub keep_events: Duration,
     /// Events that may wait for the broker; beyond, no more devices are enrolled.
     #[serde(default = "defaults::most_waiting")]

@@ -6,7 +6,7 @@
 //!     |                      v                                v
 //!     +------ TTL --- reveille.delayed                 reveille.rejected            bounded; for a person to read
 //!
-//! reveille.events --> reveille.event-log                                            a stream: kept for a time, read or not
+//! reveille.events --> reveille.event-log                                            kept for a time and within a size
 //! ```
 
 use crate::config::RabbitMq;
@@ -21,7 +21,7 @@ use lapin::{
 pub const IN: &str = "reveille.in";
 /// Where events come out, with a routing key such as `results.operator.gold`.
 pub const EVENTS: &str = "reveille.events";
-/// The stream of all events.
+/// The queue of all events, for whoever has none of his own.
 pub const EVENT_LOG: &str = "reveille.event-log";
 /// The exchange and the queue of messages that can never be done.
 pub const REJECTED: &str = "reveille.rejected";
@@ -33,8 +33,8 @@ pub(super) const DELAYED: &str = "reveille.delayed";
 const MOST_DELIVERIES: i64 = 100;
 /// Rejected messages that are kept; the oldest leave first.
 const MOST_REJECTED: i64 = 100_000;
-/// Octets of the stream in one file of the broker; the oldest file leaves as a whole.
-const STREAM_SEGMENT_OCTETS: i64 = 64 * 1024 * 1024;
+/// Octets of events that nobody took; the oldest leave first.
+const MOST_EVENT_OCTETS: i64 = 512 * 1024 * 1024;
 
 /// Declares what work comes in by, and changes nothing that is as it should be.
 pub(super) async fn declare(channel: &Channel) -> Result<(), lapin::Error> {
@@ -68,7 +68,7 @@ pub(super) async fn declare(channel: &Channel) -> Result<(), lapin::Error> {
     queue(channel, REJECTED, REJECTED, "#", arguments).await
 }
 
-/// Declares what events go out by. The stream comes back last when a broker starts, and work does not wait for it.
+/// Declares what events go out by.
 pub(super) async fn declare_events(
     channel: &Channel,
     broker: &RabbitMq,
@@ -77,11 +77,12 @@ pub(super) async fn declare_events(
     channel
         .exchange_declare(EVENTS.into(), ExchangeKind::Topic, options, FieldTable::default())
         .await?;
-    let age = format!("{}s", broker.keep_events.as_secs().max(1));
+    let age = i64::try_from(broker.keep_events.as_millis()).unwrap_or(i64::MAX);
     let arguments = table(&[
-        ("x-queue-type", text("stream")),
-        ("x-max-age", text(&age)),
-        ("x-stream-max-segment-size-bytes", AMQPValue::LongLongInt(STREAM_SEGMENT_OCTETS)),
+        ("x-queue-type", text("quorum")),
+        ("x-message-ttl", AMQPValue::LongLongInt(age)),
+        ("x-max-length-bytes", AMQPValue::LongLongInt(MOST_EVENT_OCTETS)),
+        ("x-overflow", text("drop-head")),
     ]);
     queue(channel, EVENT_LOG, EVENTS, "#", arguments).await
 }
