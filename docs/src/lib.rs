@@ -134,4 +134,7 @@ pub mod decisions {
 
     #[doc = include_str!("../decisions/0027_a_queue_can_be_looked_at.md")]
     pub mod d0027_a_queue_can_be_looked_at {}
+
+    #[doc = include_str!("../decisions/0028_limits_are_shared_out_by_who_is_there.md")]
+    pub mod d0028_limits_are_shared_out_by_who_is_there {}
 }

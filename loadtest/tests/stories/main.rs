@@ -36,6 +36,8 @@ mod failures;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod hand_over;
+#[cfg(test)]
 mod killed;
 #[cfg(test)]
 mod normal_flow;

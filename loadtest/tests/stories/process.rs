@@ -2,15 +2,15 @@
 
 use crate::operator::Operator;
 use std::{
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    io::{AsyncBufReadExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
 };
 
 /// Short pauses between notifications. An answer is kept for four times `answer_within`, and a device whose server is down
@@ -42,26 +42,95 @@ pub(crate) struct Site {
 #[derive(Debug)]
 pub(crate) struct Serving {
     child: Child,
+    says: Lines<BufReader<ChildStdout>>,
+}
+
+/// A Redis that several servers share, with the settings that operators are given.
+#[derive(Debug)]
+pub(crate) struct Redis {
+    server: Child,
+    home: TempDir,
+    port: u16,
+}
+
+/// How many rounds a story plays that kills again and again; the variable `REVEILLE_ROUNDS` makes it more.
+pub(crate) fn rounds(here: u64) -> u64 {
+    let asked = std::env::var_os("REVEILLE_ROUNDS");
+    asked.map_or(here, |rounds| rounds.to_str().unwrap().parse().unwrap())
+}
+
+impl Redis {
+    pub(crate) fn start() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let port = a_port();
+        let settings = include_str!("../../../deploy/redis.conf");
+        std::fs::write(home.path().join("redis.conf"), settings).unwrap();
+        let key = home.path().join("vault.key");
+        std::fs::write(&key, format!("1 {}\n", "5e".repeat(32))).unwrap();
+        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+        let server = Self::run(home.path(), port);
+        Self { server, home, port }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    fn run(home: &Path, port: u16) -> Child {
+        Command::new("redis-server")
+            .args(["redis.conf", "--port", &port.to_string(), "--logfile", "redis.log"])
+            .current_dir(home)
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("redis-server is there; install it with: apt-get install redis-server")
+    }
+
+    /// `kill -9`, and a start on the same files.
+    pub(crate) async fn crash(&mut self) {
+        self.server.kill().await.unwrap();
+        self.server = Self::run(self.home.path(), self.port);
+    }
 }
 
 impl Site {
     pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().unwrap();
         let store = home.path().join("store");
-        Self::with(home, store)
+        let settings = embedded(&store);
+        Self::with(home, store, &settings)
+    }
+
+    /// One of several servers over a Redis. All are known by one name, as behind a spreader of load.
+    pub(crate) fn over(redis: &Redis) -> Self {
+        let key = serde_json::to_string(&redis.home.path().join("vault.key")).unwrap();
+        let settings = format!(
+            "[store]\nkind = \"redis\"\nurls = [\"redis://127.0.0.1:{}\"]\nexpected_devices = 1000\n[vault]\nkey_file = {key}\n",
+            redis.port
+        );
+        Self::with(tempfile::tempdir().unwrap(), PathBuf::new(), &settings)
+    }
+
+    /// Where its devices connect.
+    pub(crate) fn front(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.devices))
     }
 
     /// Another server, with ports of its own, that was given the same store by mistake.
     pub(crate) fn beside(&self) -> Self {
-        Self::with(tempfile::tempdir().unwrap(), self.store.clone())
+        Self::with(tempfile::tempdir().unwrap(), self.store.clone(), &embedded(&self.store))
     }
 
-    fn with(home: TempDir, store: PathBuf) -> Self {
+    fn with(home: TempDir, store: PathBuf, settings: &str) -> Self {
         let (devices, admin) = (a_port(), a_port());
-        let path = serde_json::to_string(&store).unwrap();
+        let public = if store.as_os_str().is_empty() {
+            "public_url = \"http://dm.operator.example\"\n"
+        } else {
+            ""
+        };
         let config = format!(
-            "[store]\nkind = \"embedded\"\npath = {path}\n\
-             [http.devices]\nlisten = \"127.0.0.1:{devices}\"\n[http.admin]\nlisten = \"127.0.0.1:{admin}\"\n{SETTINGS}"
+            "{settings}[http.devices]\nlisten = \"127.0.0.1:{devices}\"\n{public}[http.admin]\nlisten = \"127.0.0.1:{admin}\"\n{SETTINGS}"
         );
         std::fs::write(home.path().join("reveille.toml"), config).unwrap();
         Self { home, store, devices, admin }
@@ -93,7 +162,7 @@ impl Site {
             self.devices, self.admin
         );
         assert_eq!(line.as_deref(), Some(wanted.as_str()), "{}", self.log());
-        Serving { child }
+        Serving { child, says: said }
     }
 
     /// Starts the program where it cannot start; tells what it says.
@@ -125,6 +194,17 @@ impl Site {
 }
 
 impl Serving {
+    /// Ends it, and tells how many messages of devices it answered.
+    pub(crate) async fn messages(mut self) -> u64 {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        let line =
+            tokio::time::timeout(STOP, self.says.next_line()).await.unwrap().unwrap().unwrap();
+        assert!(self.child.wait().await.unwrap().success());
+        let number = line.split_whitespace().find_map(|word| word.parse().ok());
+        number.unwrap_or_else(|| panic!("{line}"))
+    }
+
     /// `kill -9`: nothing of it runs any more when this returns.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
@@ -139,6 +219,11 @@ impl Serving {
             ended.unwrap_or_else(|_late| panic!("still there after {STOP:?}")).unwrap().success()
         );
     }
+}
+
+fn embedded(store: &Path) -> String {
+    let path = serde_json::to_string(store).unwrap();
+    format!("[store]\nkind = \"embedded\"\npath = {path}\n")
 }
 
 /// A free port below those that the system gives out by itself: it stays free while the program is down.

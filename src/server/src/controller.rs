@@ -39,6 +39,9 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     while !engine.stop.is_cancelled() {
         let snapshot = engine.live.snapshot();
         for live in snapshot.all() {
+            if !engine.looks_after(live.seq).await {
+                continue;
+            }
             if let Err(error) = judge(&engine, live).await {
                 tracing::warn!(
                     seq = live.seq,

@@ -18,6 +18,9 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(crate) async fn run(engine: Arc<Engine>) {
     while !engine.stop.is_cancelled() {
         for shard in Shard::all() {
+            if !engine.looks_after(shard.number().into()).await {
+                continue;
+            }
             if let Err(error) = look(&engine, shard).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,

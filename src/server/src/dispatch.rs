@@ -54,13 +54,21 @@ const URGENT_SHARE: u32 = 30;
 
 impl Permits {
     /// How many devices of the campaign may be notified on the route now; `per_second` is what the route bears at the moment.
+    /// Limits are for all processes together: this one keeps to its `share`.
     fn available(
         &mut self,
         live: &LiveCampaign,
         route: &Route,
         per_second: u32,
+        share: impl Fn(u32) -> u32,
         now: Instant,
     ) -> u32 {
+        let urgent_rate = share((per_second.saturating_mul(URGENT_SHARE) / 100).max(1));
+        let per_second = share(per_second);
+        let pace = live.per_second().map(&share);
+        if per_second == 0 || pace == Some(0) {
+            return 0;
+        }
         let (known, limit) = self
             .routes
             .entry(route.name().to_owned())
@@ -71,8 +79,9 @@ impl Permits {
         let on_route = limit.available(now);
         let on_route = match live.campaign.lane() {
             Lane::Care | Lane::Mass => on_route,
+            Lane::Urgent if urgent_rate == 0 => 0,
             Lane::Urgent => {
-                let rate = (per_second.saturating_mul(URGENT_SHARE) / 100).max(1);
+                let rate = urgent_rate;
                 let (known, urgent) = self
                     .urgent
                     .entry(route.name().to_owned())
@@ -83,7 +92,7 @@ impl Permits {
                 on_route.min(urgent.available(now))
             }
         };
-        match live.per_second() {
+        match pace {
             Some(rate) => {
                 let (known, pace) =
                     self.campaigns.entry(live.seq).or_insert_with(|| (rate, Gcra::new(rate)));
@@ -201,7 +210,8 @@ async fn round(
                     continue;
                 };
                 let per_second = channel.per_second(route.per_second(), now);
-                let most = permits.available(live, route, per_second, now).min(BATCH);
+                let share = |of| engine.deployment.share(of, now);
+                let most = permits.available(live, route, per_second, share, now).min(BATCH);
                 if most == 0 {
                     found = Round::Limited;
                     continue;

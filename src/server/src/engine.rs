@@ -1,9 +1,9 @@
 //! The engine: the parts that every role shares, built once from the configuration.
 
 use crate::{
-    campaigns::live::Live, config::Config, gate::Gate, load::Load, metrics::Metrics,
-    notify::Routes, readiness::Readiness, receipts::Awaited, security::vault::Vault,
-    sinks::Backlog, store::Store, update::UpdateError,
+    campaigns::live::Live, config::Config, deployment::Deployment, gate::Gate, load::Load,
+    metrics::Metrics, notify::Routes, readiness::Readiness, receipts::Awaited,
+    security::vault::Vault, sinks::Backlog, store::Store, update::UpdateError,
 };
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -19,6 +19,7 @@ pub struct Engine {
     pub(crate) routes: Routes,
     pub(crate) load: Load,
     pub(crate) gate: Gate,
+    pub(crate) deployment: Deployment,
     pub(crate) metrics: Arc<Metrics>,
     /// What each part that can be away says of itself.
     pub(crate) readiness: Readiness,
@@ -44,6 +45,12 @@ impl Engine {
 
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether this process is the one of its deployment that looks after the thing of this number; nobody is when the store
+    /// does not answer.
+    pub(crate) async fn looks_after(&self, thing: u64) -> bool {
+        self.store.now().await.is_ok_and(|now| self.deployment.looks_after(thing, now))
     }
 
     /// Looks whether any campaign changed, and loads what did.

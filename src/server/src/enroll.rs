@@ -82,6 +82,10 @@ pub(crate) async fn run(engine: Arc<Engine>) {
             if !campaign.state.may_enrol() || engine.backlog.full() {
                 continue;
             }
+            // Two at once would do the same twice and be none the worse for it.
+            if !engine.looks_after(campaign.seq).await {
+                continue;
+            }
             if let Err(error) = advance_enrolment(&engine, campaign).await {
                 tracing::warn!(
                     seq = campaign.seq,

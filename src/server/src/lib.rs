@@ -23,6 +23,7 @@ mod account;
 mod advance;
 mod controller;
 mod deadlines;
+mod deployment;
 mod dispatch;
 mod door;
 mod enroll;

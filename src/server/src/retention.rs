@@ -36,6 +36,9 @@ pub(crate) async fn run(engine: Arc<Engine>) {
             () = tokio::time::sleep(LOOK) => {}
             () = engine.stop.cancelled() => return,
         }
+        if !engine.looks_after(0).await {
+            continue;
+        }
         let forgotten = match engine.store.now().await {
             Ok(now) => forget(&engine, now).await,
             Err(error) => Err(error.into()),

@@ -5,8 +5,10 @@ mod store;
 use crate::{
     broker,
     campaigns::live::{self, Live},
-    config::Config,
-    controller, deadlines, dispatch,
+    config::{self, Config},
+    controller, deadlines,
+    deployment::{self, Deployment},
+    dispatch,
     engine::Engine,
     enroll,
     gate::Gate,
@@ -60,6 +62,13 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     let telemetry_at = telemetry.as_ref().map(TcpListener::local_addr).transpose()?;
     let (devices_at, admin_at) = (devices.local_addr()?, admin.local_addr()?);
     told(&mut config, devices_at);
+    let deployment = match &config.store {
+        config::Store::Embedded { .. } => Deployment::default(),
+        config::Store::Redis(_) => {
+            deployment::check_key(opened.store.as_ref(), &vault).await?;
+            Deployment::among_others(&config)
+        }
+    };
     let metrics = Arc::new(Metrics::new(&config).context("the list of metrics")?);
     let stop = CancellationToken::new();
     let (routes, incoming) =
@@ -72,6 +81,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         routes,
         load: Load::default(),
         gate: Gate::new(),
+        deployment,
         readiness: Readiness::default(),
         backlog: Backlog::default(),
         enrol: Notify::new(),
@@ -81,6 +91,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         config,
     });
     engine.refresh().await.context("the campaigns could not be read")?;
+    deployment::join(&engine).await.context("the deployment cannot be joined")?;
 
     let mut tasks = JoinSet::new();
     let stop = engine.stop.clone();
@@ -93,6 +104,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         }
     });
     tasks.spawn(watch(Arc::clone(&engine)));
+    tasks.spawn(deployment::run(Arc::clone(&engine)));
     tasks.spawn(enroll::run(Arc::clone(&engine)));
     tasks.spawn(dispatch::run(Arc::clone(&engine)));
     tasks.spawn(deadlines::run(Arc::clone(&engine)));

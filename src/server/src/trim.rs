@@ -25,6 +25,9 @@ pub(crate) async fn run(engine: Arc<Engine>) {
             () = engine.stop.cancelled() => return,
         }
         for shard in Shard::all() {
+            if !engine.looks_after(shard.number().into()).await {
+                continue;
+            }
             if let Err(error) = trim(&engine, shard).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,

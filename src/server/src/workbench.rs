@@ -3,6 +3,7 @@
 use crate::{
     campaigns::{self, live::LiveCampaign, rows::EnrolmentRow},
     config::Config,
+    deployment::Deployment,
     engine::Engine,
     gate::Gate,
     load::Load,
@@ -52,6 +53,7 @@ impl Workbench {
             routes: Routes::open(&config.routes, &stop).await.unwrap().0,
             load: Load::default(),
             gate: Gate::new(),
+            deployment: Deployment::default(),
             readiness: Readiness::default(),
             backlog: Backlog::default(),
             enrol: Notify::new(),

@@ -18,7 +18,7 @@ fn route(per_second: u32) -> Route {
 fn in_a_second(permits: &mut Permits, live: &LiveCampaign, route: &Route, from: u64) -> usize {
     let mut taken = 0;
     for now in (from..from + 1000).map(Instant) {
-        let n = permits.available(live, route, route.per_second(), now) as usize;
+        let n = permits.available(live, route, route.per_second(), |of| of, now) as usize;
         permits.take(live, route, now, n);
         taken += n;
     }
@@ -40,7 +40,7 @@ async fn the_tighter_of_two_limits_holds() {
         let now = Instant(NOW.0 + step);
         let mut taken = 0;
         for live in [&slow, &free] {
-            let n = permits.available(live, &route, route.per_second(), now) as usize;
+            let n = permits.available(live, &route, route.per_second(), |of| of, now) as usize;
             permits.take(live, &route, now, n);
             taken += n;
         }
@@ -54,11 +54,11 @@ async fn what_is_not_taken_is_not_used_up() {
     let bench = Workbench::new().await;
     let live = bench.launch("a", "pace: {per_second: 100}").await;
     let mut permits = Permits::default();
-    let there = permits.available(&live, &route(1000), 1000, NOW);
+    let there = permits.available(&live, &route(1000), 1000, |of| of, NOW);
     assert!(there > 0);
-    assert_eq!(permits.available(&live, &route(1000), 1000, NOW), there);
+    assert_eq!(permits.available(&live, &route(1000), 1000, |of| of, NOW), there);
     permits.take(&live, &route(1000), NOW, there as usize);
-    assert_eq!(permits.available(&live, &route(1000), 1000, NOW), 0);
+    assert_eq!(permits.available(&live, &route(1000), 1000, |of| of, NOW), 0);
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn the_permits_of_ended_campaigns_are_forgotten() {
     let bench = Workbench::new().await;
     let live = bench.launch("a", "pace: {per_second: 100}").await;
     let mut permits = Permits::default();
-    permits.available(&live, &route(1000), 1000, NOW);
+    permits.available(&live, &route(1000), 1000, |of| of, NOW);
     permits.forget_ended(&bench.live.snapshot());
     assert_eq!(permits.campaigns.len(), 1);
     permits.forget_ended(&crate::campaigns::live::Snapshot::default());

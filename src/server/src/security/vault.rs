@@ -36,6 +36,8 @@ pub enum Purpose {
     NotificationSecret,
     /// A campaign with secret settings.
     Campaign,
+    /// Something known, by which a process sees that it has the deployment's key.
+    KeyCheck,
 }
 
 impl Purpose {
@@ -46,6 +48,7 @@ impl Purpose {
             Self::ServerSecret => 2,
             Self::NotificationSecret => 3,
             Self::Campaign => 4,
+            Self::KeyCheck => 5,
         }
     }
 }
