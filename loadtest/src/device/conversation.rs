@@ -161,11 +161,6 @@ impl Session {
         matches!(fault, Fault::Restarts { after }
             if self.first && !self.slips.restarted && self.msg_id >= after)
     }
-
-    /// Whether the last message holds a zero octet where there may be none.
-    pub(super) fn has_zero(&self) -> bool {
-        self.octets.starts_with(b"<") && self.octets.contains(&0)
-    }
 }
 
 fn own_session_id(terms: &Terms, identity: &Identity, sessions: u32) -> SessionId {

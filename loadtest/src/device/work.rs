@@ -326,13 +326,14 @@ impl Worker<'_> {
             (_, Some("prop=ACL")) => (Format::Chr, String::new()),
             (_, Some(_)) => return Err(StatusCode::NotSupported),
         };
-        let octets = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        let mut octets = u64::try_from(text.len()).unwrap_or(u64::MAX);
         let habits = self.identity.kind.habits;
         if habits == Habits::B && self.most_object_octets.is_some_and(|most| octets > most) {
             return Err(StatusCode::TooLarge);
         }
         if fault == Fault::ZeroInValues {
             text.push(package::zero(self.identity.kind.encoding));
+            octets += 1;
         }
         let meta = match habits {
             Habits::A => Meta {
@@ -342,7 +343,7 @@ impl Worker<'_> {
             },
             Habits::B => Meta {
                 format: Some(format).filter(|format| *format != Format::Chr),
-                size: u64::try_from(text.len()).ok(),
+                size: Some(octets),
                 ..Meta::default()
             },
             Habits::Windows => Meta {

@@ -82,6 +82,7 @@ impl Mix {
     fn population() -> Self {
         Self {
             windows: 0.1,
+            hmac: 0.05,
             no_server_auth: 0.02,
             says_no: 0.1,
             says_nothing: 0.05,

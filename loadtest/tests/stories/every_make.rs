@@ -27,6 +27,7 @@ async fn devices_of_every_make_are_configured_at_first_contact() {
         habits_a: 0.33,
         windows: 0.34,
         basic: 0.2,
+        hmac: 0.3,
         no_server_auth: 0.3,
         legacy: 0.2,
         as_wanted: 0.2,
@@ -54,6 +55,14 @@ async fn devices_of_every_make_are_configured_at_first_contact() {
     assert_eq!(makes.len(), 6, "{makes:?}");
     let kinds: Vec<_> = (0..120).map(|index| world.fleet.expected(index)).collect();
     assert!(kinds.iter().any(|kind| kind.model == Model::Legacy7 && kind.auth == Auth::Basic));
+    let sealed = kinds.iter().filter(|kind| kind.auth == Auth::Hmac);
+    let sealed: BTreeSet<_> =
+        sealed.map(|kind| format!("{:?} {:?}", kind.habits, kind.encoding)).collect();
+    assert_eq!(
+        sealed.len(),
+        4,
+        "digests over messages, from two makes in both encodings: {sealed:?}"
+    );
     let report = world.ends_well().await;
     assert_eq!(report.sessions_by_end.keys().copied().collect::<Vec<_>>(), ["complete"]);
 }

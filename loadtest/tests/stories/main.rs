@@ -54,6 +54,8 @@ mod rejected;
 #[cfg(test)]
 mod restarted;
 #[cfg(test)]
+mod sealed;
+#[cfg(test)]
 mod silence;
 #[cfg(test)]
 mod targeting;

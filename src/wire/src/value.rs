@@ -85,18 +85,25 @@ pub fn same(declared: &Format, wanted: Option<&str>, found: &Found) -> bool {
     }
 }
 
-/// The value as text, its transfer encoding undone; octets (`b64`, `bin`) stay base64 text, packed and padded.
+/// The value as text, its transfer encoding undone and without [the zero octets at its end](unterminated); octets (`b64`,
+/// `bin`) stay base64 text, packed and padded.
 ///
 /// `None` for elements in line and for octets that are no text.
 pub fn text(found: &Found) -> Option<String> {
     match (&found.format, &found.data) {
         (_, None) => Some(String::new()),
         (Some(Format::B64 | Format::Bin), Some(Data::Opaque(octets))) => Some(base64_text(octets)),
-        (Some(Format::B64 | Format::Bin), Some(Data::Text(text))) => Some(
-            base64_octets(text).map_or_else(|| text.to_string(), |octets| base64_text(&octets)),
-        ),
-        (_, Some(data)) => data.as_text().map(str::to_owned),
+        (Some(Format::B64 | Format::Bin), Some(Data::Text(text))) => {
+            let text = unterminated(text);
+            Some(base64_octets(text).map_or_else(|| text.to_owned(), |octets| base64_text(&octets)))
+        }
+        (_, Some(data)) => data.as_text().map(unterminated).map(str::to_owned),
     }
+}
+
+/// A text without the zero octets at its end: one client sends what ends its texts in memory along with them.
+pub fn unterminated(text: &str) -> &str {
+    text.trim_end_matches('\0')
 }
 
 /// The octets that were transported as text, decoded if the device says that they are base64.
@@ -104,15 +111,16 @@ fn transported_text(found: &Found) -> Option<Cow<'_, str>> {
     let Some(data) = &found.data else { return Some(Cow::Borrowed("")) };
     match (&found.format, data) {
         (Some(Format::B64), data) => {
-            let octets = base64_octets(data.as_text()?)?;
+            let octets = base64_octets(unterminated(data.as_text()?))?;
             String::from_utf8(octets).ok().map(Cow::Owned)
         }
         (Some(Format::Bin), Data::Text(text)) => {
+            let text = unterminated(text);
             // Some write base64 text under `bin`, some the text itself.
             let decoded = base64_octets(text).and_then(|octets| String::from_utf8(octets).ok());
-            Some(decoded.map_or(Cow::Borrowed(text.as_str()), Cow::Owned))
+            Some(decoded.map_or(Cow::Borrowed(text), Cow::Owned))
         }
-        (_, data) => data.as_text().map(Cow::Borrowed),
+        (_, data) => data.as_text().map(unterminated).map(Cow::Borrowed),
     }
 }
 
@@ -172,7 +180,7 @@ fn same_octets(wanted: &str, found: &Found) -> bool {
         Some(Data::Opaque(octets)) => *octets == wanted,
         Some(Data::Text(text)) => {
             // Not every device says that its base64 text is one, and `bin` may be either.
-            let decoded = base64_octets(text).is_some_and(|octets| octets == wanted);
+            let decoded = base64_octets(unterminated(text)).is_some_and(|octets| octets == wanted);
             decoded || (found.format != Some(Format::B64) && text.as_bytes() == wanted)
         }
     }
@@ -196,8 +204,7 @@ fn same_children(wanted: Option<&str>, found: &Found) -> bool {
         names.dedup();
         names
     };
-    // One client ends the list with a zero octet.
-    transported_text(found).is_some_and(|text| set(text.trim_end_matches('\0')) == set(wanted))
+    transported_text(found).is_some_and(|text| set(&text) == set(wanted))
 }
 
 #[cfg(test)]
@@ -252,6 +259,22 @@ mod tests {
             "however transported"
         );
         assert!(same(&Format::Int, Some("7"), &found(Some(Format::Bin), "7")));
+    }
+
+    #[test]
+    fn a_zero_octet_that_ends_a_text_is_no_part_of_it() {
+        assert!(equal(&Format::Chr, "hi", "hi\0") && equal(&Format::Chr, "", "\0"));
+        assert!(equal(&Format::Int, "7", "7\0") && equal(&Format::Bool, "true", "true\0\0"));
+        assert!(equal(&Format::Xml, "<a/>", "<a/>\0"));
+        assert!(same(&Format::Chr, Some("hi"), &found(Some(Format::B64), "aGk=\0")));
+        assert!(same(&Format::B64, Some("aGk="), &found(None, "aGk=\0")));
+        assert!(!equal(&Format::Chr, "hi", "h\0i"), "one within is");
+        assert_eq!(text(&found(None, "hi\0")).as_deref(), Some("hi"));
+        assert_eq!(text(&found(Some(Format::B64), "aGk=\0")).as_deref(), Some("aGk="));
+        // Octets are octets, the last one too.
+        let raw = Found { format: Some(Format::Bin), data: Some(Data::Opaque(vec![1, 0])) };
+        assert!(same(&Format::Bin, Some("AQA="), &raw) && !same(&Format::Bin, Some("AQ=="), &raw));
+        assert_eq!(text(&raw).as_deref(), Some("AQA="));
     }
 
     #[test]

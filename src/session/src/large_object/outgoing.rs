@@ -238,7 +238,7 @@ impl Exchange<'_> {
 
     /// What `./DevDetail/LrgObj` says.
     pub(crate) fn hear_large_objects(&mut self, text: &str) {
-        if let Ok(takes) = text.trim_end_matches('\0').trim().to_ascii_lowercase().parse() {
+        if let Ok(takes) = text.trim().to_ascii_lowercase().parse() {
             self.learn_large_objects(takes);
         }
     }

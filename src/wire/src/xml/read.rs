@@ -6,6 +6,9 @@
 //!
 //! Names are taken by their local part, so that clients without namespaces, or with prefixes on everything, are
 //! understood too; a namespace only decides what a plain [`Element`] is said to be.
+//!
+//! One character that XML has no place for is taken all the same: one client ends texts with a zero octet. Right before
+//! the tag that ends an element, such octets are read as they would be in WBXML; anywhere else they are refused.
 
 use crate::{
     assemble::{Assembler, Event, Source},
@@ -121,16 +124,22 @@ fn declared_charset(octets: &[u8]) -> Option<&[u8]> {
     value.split(|&octet| octet == quote).next()
 }
 
-/// Refuses what XML 1.0 has no place for, in one pass.
-fn check_characters(text: &str) -> Result<(), ReadError> {
+/// Refuses what XML 1.0 has no place for, in one pass. True when zero octets end texts.
+fn check_characters(text: &str) -> Result<bool, ReadError> {
     const fn is_control(octet: u8) -> bool {
         octet < b' ' && !matches!(octet, b'\t' | b'\n' | b'\r')
     }
+    let mut zeros = false;
     for (index, chunk) in text.as_bytes().chunks(256).enumerate() {
         // Without an early exit the compiler looks at many octets at a time.
         if chunk.iter().fold(false, |found, &octet| found | is_control(octet)) {
-            let within = chunk.iter().position(|&octet| is_control(octet)).unwrap_or_default();
-            return Err(ReadError::Character { at: index * 256 + within });
+            let controls = (index * 256..).zip(chunk).filter(|(_, octet)| is_control(**octet));
+            for (at, octet) in controls {
+                if *octet != 0 || !ends_text(text, at) {
+                    return Err(ReadError::Character { at });
+                }
+                zeros = true;
+            }
         }
     }
     if !text.is_ascii()
@@ -138,7 +147,19 @@ fn check_characters(text: &str) -> Result<(), ReadError> {
     {
         return Err(ReadError::Character { at });
     }
-    Ok(())
+    Ok(zeros)
+}
+
+/// The most zero octets that end one text.
+const MOST_ZEROS: usize = 4;
+
+/// Whether the zero octets from `at` on, a few at most, end the text of an element: before its end tag, which the end of
+/// a CDATA section may precede.
+fn ends_text(text: &str, at: usize) -> bool {
+    let rest = text.as_bytes().get(at..).unwrap_or_default();
+    let zeros = rest.iter().take(MOST_ZEROS).take_while(|&&octet| octet == 0).count();
+    let rest = rest.get(zeros..).unwrap_or_default();
+    rest.strip_prefix(b"]]>").unwrap_or(rest).starts_with(b"</")
 }
 
 /// On one element. Each is compared with all before it, so that many would take long; the richest seen has eight.
@@ -164,8 +185,16 @@ struct Document<'a> {
     described: bool,
     /// The namespace that goes without saying: of the root element, if that is a message.
     namespace: Option<Cow<'static, str>>,
-    /// Carriage returns occur, and line ends must be made the same.
+    unusual: Unusual,
+}
+
+/// What occurs in a document and seldom does, so that the others need not be searched for it.
+#[derive(Debug, Clone, Copy)]
+struct Unusual {
+    /// Carriage returns: line ends must be made the same.
     returns: bool,
+    /// Zero octets, each at the end of something.
+    zeros: bool,
 }
 
 /// `xmlns` or `xmlns:prefix`, for an element and what it contains.
@@ -178,7 +207,7 @@ struct Scope {
 
 impl<'a> Document<'a> {
     fn new(text: &'a str, limits: &Limits) -> Result<Self, ReadError> {
-        check_characters(text)?;
+        let zeros = check_characters(text)?;
         Ok(Self {
             reader: Reader::from_str(text),
             // The model nests as deep as the document; that must not depend on a setting alone.
@@ -190,7 +219,7 @@ impl<'a> Document<'a> {
             scopes: Vec::new(),
             described: false,
             namespace: None,
-            returns: text.contains('\r'),
+            unusual: Unusual { returns: text.contains('\r'), zeros },
         })
     }
 
@@ -306,6 +335,9 @@ impl<'a> Document<'a> {
         if self.depth == 0 && !text.trim_ascii().is_empty() {
             return Err(ReadError::Outside { at: self.at() });
         }
+        if self.unusual.zeros && text.trim_end_matches('\0').contains('\0') {
+            return Err(ReadError::Character { at: self.at() });
+        }
         Ok(Event::Text(text))
     }
 }
@@ -321,9 +353,9 @@ impl<'a> Source<'a> for Document<'a> {
                 Xml::Empty(start) => return self.open(start, true),
                 Xml::End(_) => return Ok(self.close()),
                 Xml::Text(text) if self.depth == 0 && text.trim_ascii().is_empty() => {}
-                Xml::Text(text) if self.returns => return self.text(text.xml10_content()),
+                Xml::Text(text) if self.unusual.returns => return self.text(text.xml10_content()),
                 Xml::Text(text) => return self.text(text.into_inner()),
-                Xml::CData(text) if self.returns => return self.text(text.xml10_content()),
+                Xml::CData(text) if self.unusual.returns => return self.text(text.xml10_content()),
                 Xml::CData(text) => return self.text(text.into_inner()),
                 Xml::GeneralRef(reference) => {
                     let text =

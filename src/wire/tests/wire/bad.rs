@@ -212,3 +212,38 @@ fn a_command_of_another_vocabulary_is_no_command() {
     assert!(matches!((first, second), (Command::Unknown(_), Command::Unknown(_))));
     assert!(matches!(third, Command::Delete(_)));
 }
+
+/// `greeting` in the one item of a message, with something after it.
+fn with_end(end: &str) -> Result<Message, ReadError> {
+    let text = format!(
+        "<SyncML><SyncHdr><VerDTD>1.2</VerDTD><VerProto>DM/1.2</VerProto><SessionID>1</SessionID><MsgID>2</MsgID>\
+         <Target><LocURI>s</LocURI></Target><Source><LocURI>d</LocURI></Source></SyncHdr><SyncBody><Results>\
+         <CmdID>1</CmdID><CmdRef>2</CmdRef><Item><Source><LocURI>./A</LocURI></Source><Data>greeting{end}</Item>\
+         </Results><Final/></SyncBody></SyncML>"
+    );
+    Encoding::Xml.read(text.as_bytes(), &Limits::default())
+}
+
+#[test]
+fn zero_octets_that_end_a_text_in_xml_are_read_as_in_wbxml_and_others_are_refused() {
+    let value = |message: Message| items(&message.commands[0])[0].data.clone();
+    for end in ["\0</Data>", "<![CDATA[\0]]></Data>"] {
+        let message = with_end(end).unwrap();
+        let octets = Encoding::Wbxml.write(&message).unwrap();
+        assert_eq!(Encoding::Wbxml.read(&octets, &Limits::default()).unwrap(), message);
+        assert_eq!(value(message), Some(Data::text("greeting\0")), "{end:?}");
+    }
+    assert_eq!(value(with_end("\0\0</Data>").unwrap()), Some(Data::text("greeting\0\0")));
+    for end in [
+        "\0\0\0\0\0</Data>",
+        "\0 </Data>",
+        "\0<!-- --></Data>",
+        "\0]]></Data>",
+        "<b\0></b></Data>",
+        "</Data\0>",
+        "<b c='\0</'/></Data>",
+    ] {
+        let refused = with_end(end);
+        assert!(refused.is_err(), "{end:?} {refused:?}");
+    }
+}
