@@ -20,12 +20,7 @@ use campaign::{job::Job, time::Instant};
 use session::{Account, AuthKind, Context, Learnt, Mac, News, Opening, Place, Quirk, Step};
 use std::{collections::BTreeMap, sync::atomic::Ordering, time::Duration};
 use subtle::ConstantTimeEq;
-use wire::{
-    MediaType,
-    alert::AlertCode,
-    digest::Nonce,
-    message::{Command, Message},
-};
+use wire::{MediaType, digest::Nonce, message::Message};
 
 /// How often a message is decided anew when others keep moving its device.
 const TRIES: usize = 8;
@@ -50,15 +45,6 @@ impl Request<'_> {
     /// Whether the device says more of who it is than its name.
     fn claims(&self) -> bool {
         self.message.header.cred.is_some() || !self.mac.is_absent()
-    }
-
-    /// Whether this is package 1 with credentials: the only message that opens a session.
-    fn begins(&self) -> bool {
-        let opens = |command: &Command| {
-            matches!(command, Command::Alert(alert)
-                if matches!(alert.code, Some(AlertCode::ServerInitiated | AlertCode::ClientInitiated)))
-        };
-        self.claims() && self.message.commands.iter().any(opens)
     }
 }
 
@@ -311,11 +297,10 @@ impl Attempt<'_> {
         let (engine, request, message) = (self.engine, self.request, self.request.message);
         let current =
             stored.row.as_ref().filter(|row| *row.session.id() == message.header.session_id);
-        let goes_on = match current.map(|row| row.session.place(message, &request.body_digest)) {
+        let place =
+            current.map(|row| row.session.place(message, &request.body_digest, request.claims()));
+        let goes_on = match place {
             Some(Place::Repeat) => return Ok(Decision::Repeat),
-            // Package 1 with credentials begins a session whatever its number is: a device that uses its session id
-            // again has been challenged meanwhile, and nothing was stored of that.
-            Some(Place::Next { .. } | Place::Stale) if request.begins() => false,
             Some(Place::Stale) => return Ok(Decision::Answer(Answer::Stale)),
             Some(Place::Next { .. } | Place::AgainAfterRefusal) => true,
             Some(Place::Restart) | None => false,

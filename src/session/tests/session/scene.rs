@@ -95,7 +95,10 @@ impl Scene {
         let message =
             self.encoding.read(body, &Limits::default()).expect("a transcript holds messages");
         let body_digest: [u8; 32] = Sha256::digest(body).into();
-        let place = self.session.as_ref().map(|session| session.place(&message, &body_digest));
+        let claims = message.header.cred.is_some() || hmac.is_some();
+        let current =
+            self.session.as_ref().filter(|session| *session.id() == message.header.session_id);
+        let place = current.map(|session| session.place(&message, &body_digest, claims));
         self.offered += 1;
         let challenge = match self.challenges {
             0 => nonce("challenge"),
@@ -138,7 +141,10 @@ impl Scene {
                 session.receive(&message, &context)
             }
             None | Some(Place::Restart) => match session::open(&message, &context) {
-                Opening::Opened(step) => step,
+                Opening::Opened(step) => {
+                    self.device_takes = None;
+                    step
+                }
                 Opening::Refused { reply } => {
                     rules::check(&reply, self.encoding, most);
                     let (ends, news) = (Vec::new(), Vec::new());
@@ -173,6 +179,11 @@ impl Scene {
                     self.challenges += 1;
                 }
                 News::NonceIssued(nonce) => self.candidates.push(nonce.clone()),
+                News::ServerNonce(given) => {
+                    if let Some(server) = &mut self.account.server {
+                        server.nonce = given.clone();
+                    }
+                }
                 News::Learnt(learnt) => self.learnt = *learnt,
                 _ => {}
             }
