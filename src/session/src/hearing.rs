@@ -2,11 +2,11 @@
 
 use crate::{
     Facts, Failure, News, Outcome, Quirk, Stage, Verb, Why,
-    auth::given_nonce,
+    auth::{ServerAuth, given_nonce},
     exchange::Exchange,
     large_object::{Kind, Taken},
     listing,
-    sent::{Note, What},
+    sent::{Note, Sent, What},
     setup::command_id,
 };
 use wire::{
@@ -28,6 +28,8 @@ pub(crate) struct Heard {
     pub(crate) challenged: bool,
     /// The device cannot be convinced.
     pub(crate) distrusted: bool,
+    /// What it says of our message as a whole.
+    pub(crate) header: Option<StatusCode>,
     /// How the running job ends, whatever else is answered.
     pub(crate) failed: Option<Outcome>,
     /// Alerts 1225: a large object of ours broke on its way.
@@ -73,7 +75,15 @@ impl Exchange<'_> {
         if self.strays > 0 {
             self.news.push(News::Stray(self.strays));
         }
+        heard.distrusted |= heard.header == Some(StatusCode::Other(0)) && self.lacks_credentials();
         heard
+    }
+
+    /// Whether a message without credentials of ours was passed over as a whole: client A does not say that it wants any.
+    fn lacks_credentials(&self) -> bool {
+        let orders = self.session.sent.as_ref().map(Sent::orders).unwrap_or_default();
+        self.session.server_auth == ServerAuth::Unneeded
+            && orders.iter().all(|order| order.code().is_none())
     }
 
     fn hear_status(&mut self, status: &Status, heard: &mut Heard) {
@@ -99,6 +109,7 @@ impl Exchange<'_> {
                     && !self.opening
                 {
                     heard.challenged |= code.is_challenge();
+                    heard.header = Some(code);
                     heard.distrusted |= !session.server_auth.heard(code, status.chal.as_ref());
                 }
             }

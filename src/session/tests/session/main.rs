@@ -7,6 +7,7 @@ mod bad;
 mod bench;
 mod corpus;
 mod device;
+mod habits;
 mod hostile;
 mod parts;
 mod property;
@@ -98,6 +99,29 @@ transcripts! {
     client_a_in_xml,
     client_b_in_xml,
     a_windows_client_in_xml,
+    client_a_sends_again_what_was_refused_and_keeps_its_nonce,
+    client_a_does_not_know_the_digest_at_first,
+    client_a_waits_for_credentials_that_the_account_lacks,
+    client_a_refuses_lists_copies_and_roots,
+    client_a_ends_names_and_properties_with_a_zero_octet,
+    client_a_runs_an_atomic_command_by_command,
+    client_a_reports_in_the_message_that_takes_the_work_up,
+    client_a_begins_again_in_mid_session,
+    client_b_repeats_its_package_and_names_itself_once,
+    client_b_asks_the_server_for_a_fresh_digest,
+    client_b_asks_for_credentials_that_the_account_lacks,
+    client_b_undoes_an_atomic_and_says_what_stood_in_its_way,
+    client_b_refuses_copies_and_roots_and_lists_node_by_node,
+    client_b_sends_the_same_octets_until_it_is_heard,
+    windows_sends_its_package_again_in_a_second_message,
+    windows_sends_its_first_message_again_with_credentials,
+    windows_stops_after_a_second_refusal,
+    windows_answers_each_get_with_status_and_value,
+    windows_undoes_an_atomic,
+    windows_breaks_off_at_a_value_too_large_for_it,
+    windows_leaves_when_its_user_disconnects_it,
+    windows_brings_a_token_while_somebody_else_is_logged_in,
+    windows_begins_again_in_mid_session,
     an_hmac_account_proves_every_message,
     a_device_with_a_stale_hmac_nonce_is_challenged_in_mid_session,
     the_server_moves_from_md5_to_hmac_when_it_is_asked_to,

@@ -181,7 +181,7 @@ fn result(value: &str) -> Item {
     let (format, data) = value.split_once(' ').unwrap_or((value, ""));
     let data = match data.strip_prefix("x*") {
         Some(count) => "x".repeat(count.parse().unwrap()),
-        None => data.to_owned(),
+        None => data.replace("\\0", "\u{E000}"),
     };
     Item {
         meta: Meta::with_format(Format::from_name(format)),

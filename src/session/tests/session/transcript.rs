@@ -20,7 +20,10 @@
 //! > again                      the last message once more, octet for octet
 //! > mac next-1                 `x-syncml-hmac` over the message under that nonce; `mac wrong`; also beside XML
 //! > report rv.7.0.0 some.type 200      a generic alert with a correlator
+//! > session 2B                 another SessionID, from here on
 //! ```
+//!
+//! `client a` (or `b`, `windows`) in the header has all of it said as that client says it; in a value, `\0` is a zero octet.
 //!
 //! Every transcript is replayed in XML and in WBXML, and has to read the same; one that is about an encoding says
 //! `encoding xml` or `encoding wbxml`, and is replayed in that alone.
@@ -28,13 +31,17 @@
 use crate::{
     bench::Bench,
     device::Utterance,
+    habits::Client,
     say::{self, SERVER_PASSWORD, SERVER_USER},
     scene::{Came, Scene, nonce},
     script,
 };
 use session::{AuthKind, JobRef, Learnt, ServerCredential, ServerSecret, Unfit};
-use std::path::{Path, PathBuf};
-use wire::{Encoding, Limits, digest::SecretHash, message::Message, meta::Meta};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use wire::{Encoding, Limits, digest::SecretHash, ids::SessionId, message::Message, meta::Meta};
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
@@ -93,6 +100,7 @@ struct Stage {
     account: Option<AuthKind>,
     server: Option<AuthKind>,
     encoding: Option<Encoding>,
+    client: Option<Client>,
     reply_octets: Option<usize>,
     /// What earlier sessions taught.
     large_objects: Option<bool>,
@@ -101,6 +109,9 @@ struct Stage {
     msg_id: u32,
     /// The `MsgID` of the server's last message.
     heard: u32,
+    /// The server's messages in this session.
+    replies: BTreeMap<u32, Message>,
+    session_id: Option<SessionId>,
     last_body: Vec<u8>,
     server_nonces: Vec<String>,
 }
@@ -134,6 +145,7 @@ impl Stage {
             ["account", kind] => self.account = Some(script::auth_kind(kind)),
             ["server", kind] => self.server = Some(script::auth_kind(kind)),
             ["encoding", _] => {}
+            ["client", name] => self.client = Some(Client::parse(name)),
             ["large_objects", takes] => self.large_objects = Some(*takes == "yes"),
             ["reply_octets", octets] => self.reply_octets = Some(octets.parse().expect("octets")),
             ["job", seq, ..] => {
@@ -182,8 +194,18 @@ impl Stage {
             Some("again") => self.last_body.clone(),
             Some(xml) if xml.starts_with('<') => self.xml(&said.concat()),
             _ => {
-                let message = self.message(&said);
-                self.scene().encoding.write(&message).expect("the message can be written")
+                let mut message = self.message(&said);
+                let encoding = self.scene().encoding;
+                if let Some(client) = self.client {
+                    client.dress(&mut message, &self.replies);
+                }
+                if let Some(id) = &self.session_id {
+                    message.header.session_id = id.clone();
+                }
+                match self.client {
+                    Some(client) => client.write(&message, encoding),
+                    None => encoding.write(&message).expect("the message can be written"),
+                }
             }
         };
         self.last_body.clone_from(&body);
@@ -191,6 +213,7 @@ impl Stage {
         let came = self.scene().receive_sealed(&body, proven, mac.as_deref());
         if let Came::Reply { reply, .. } = &came {
             self.heard = reply.header.msg_id.0;
+            self.replies.insert(self.heard, reply.clone());
         }
         say::lines(&came, &self.server_nonces)
     }
@@ -260,6 +283,7 @@ impl Stage {
                 ["maxmsg", octets] => meta.max_msg_size = Some(octets.parse().unwrap()),
                 ["maxobj", octets] => meta.max_obj_size = Some(octets.parse().unwrap()),
                 ["more"] => last = false,
+                ["session", id] => self.session_id = SessionId::parse(id),
                 ["lose", "parts"] => self.scene().shelf.lose(),
                 _ => {
                     if let ["hdr", _, "nonce" | "mac", name] = words.as_slice() {
