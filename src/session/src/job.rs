@@ -4,6 +4,7 @@ use crate::{
     Awaited, CommandReport, Facts, Failure, JobEnd, Learnt, News, Outcome, Phase, Plan, Quirk,
     Quirks, Setting, Unfit, Verb, Why, Work,
     alerts::Login,
+    listing,
     pin::Pin,
     run::{Reading, Run, Slot, State},
     sent::{Manner, Order, What},
@@ -213,6 +214,9 @@ impl Job {
     #[must_use]
     pub(crate) fn note_read(&mut self, uri: &LocUri, value: String) -> bool {
         let kept = self.plan.keep.contains(uri);
+        if !kept && self.is_secret(uri) {
+            return true;
+        }
         self.run.note_read(Reading { uri: uri.as_str().to_owned(), value, kept })
     }
 
@@ -279,6 +283,13 @@ impl Job {
         }
     }
 
+    /// Whether the value of a node is that of a secret setting, or in a list that is secret.
+    fn is_secret(&self, uri: &LocUri) -> bool {
+        let holds = |listed: &LocUri| listing::is_list(listed) && listing::answers(listed, uri);
+        let mut secrets = self.settings.iter().filter(|setting| setting.secret);
+        secrets.any(|setting| setting.uri == *uri || holds(&setting.uri))
+    }
+
     /// Of what was read, that which no write has made untrue since.
     fn still_true(&self) -> Vec<(String, String)> {
         let was_written = |uri: &str| {
@@ -286,7 +297,10 @@ impl Job {
         };
         let true_still =
             self.run.reads.iter().filter(|reading| !reading.kept || !was_written(&reading.uri));
+        // A list, or what was read before the settings were known, may hold what is none of the reader's business.
+        let is_secret = |uri: &str| LocUri::parse(uri).is_ok_and(|uri| self.is_secret(&uri));
         true_still
+            .filter(|reading| !is_secret(&reading.uri))
             .take(JobEnd::MOST_READ)
             .map(|reading| (reading.uri.clone(), reading.value.clone()))
             .collect()

@@ -129,6 +129,7 @@ transcripts! {
     a_report_from_a_lost_session_is_not_asked_for_again,
     a_copy_is_made_or_refused,
     a_subtree_is_listed_node_by_node,
+    a_list_does_not_tell_a_secret,
     a_node_of_a_user_who_is_not_there_is_left,
     a_device_that_breaks_off_is_answered_with_statuses_alone,
 }
