@@ -29,6 +29,12 @@ pub(crate) enum Word {
     Alert(u32),
     DevInfo,
     Stray(u32),
+    /// A report on work of a job: its number, the place of its setting, what it says.
+    Report {
+        seq: u64,
+        place: u8,
+        data: &'static str,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -39,6 +45,8 @@ pub(crate) enum Value {
     Long(usize),
     /// Without references and under another address.
     Unreferenced,
+    /// Of a node below the one that was asked for.
+    Below,
     Partial,
     /// The first part of six octets, and what may be the rest.
     First,
@@ -67,6 +75,7 @@ fn word() -> impl Strategy<Value = Word> {
             2 => select(vec!["", "4", "***", "x/y", "true"]).prop_map(Value::Other),
             1 => (0_usize..2500).prop_map(Value::Long),
             1 => Just(Value::Unreferenced),
+            1 => Just(Value::Below),
             1 => Just(Value::Partial),
             1 => Just(Value::First),
             1 => Just(Value::Rest),
@@ -82,6 +91,8 @@ fn word() -> impl Strategy<Value = Word> {
         1 => select(vec![1101, 1200, 1201, 1222, 1223, 1224, 1225, 1226, 1250]).prop_map(Word::Alert),
         1 => Just(Word::DevInfo),
         1 => (0_u32..300).prop_map(Word::Stray),
+        1 => (1_u64..4, 0_u8..4, select(vec!["200", "1200", "0", "410", "-1", "", "x"]))
+            .prop_map(|(seq, place, data)| Word::Report { seq, place, data }),
     ]
 }
 
@@ -116,6 +127,7 @@ fn setting() -> impl Strategy<Value = Setting> {
         Verb::Delete,
         Verb::Read,
         Verb::Exec,
+        Verb::Copy,
     ]);
     let uri = select(vec!["A", "A/B", "A/B/C", "A/N/M/O/P", "S"]);
     let value = prop_oneof![
@@ -123,15 +135,17 @@ fn setting() -> impl Strategy<Value = Setting> {
         1 => (1500_usize..4000).prop_map(|octets| "v".repeat(octets)),
     ];
     (verb, uri, value, any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.1))
-        .prop_map(|(verb, uri, value, node, secret, hidden)| {
-            let node = node && uri == "A/B" && verb == Verb::Ensure;
+        .prop_map(|(verb, uri, value, other, secret, hidden)| {
+            let node = other && uri == "A/B" && verb == Verb::Ensure;
+            let list = if other && verb == Verb::Read { "?list=StructData" } else { "" };
+            let has_value = !node && verb != Verb::Copy;
             Setting {
                 verb,
-                uri: LocUri::parse(&format!("./J/{uri}")).unwrap(),
+                uri: LocUri::parse(&format!("./J/{uri}{list}")).unwrap(),
                 format: if node { Format::Node } else { Format::Chr },
-                value: (!node).then_some(value),
-                from: None,
-                within_seconds: 0,
+                value: has_value.then_some(value),
+                from: (verb == Verb::Copy).then(|| LocUri::parse("./J/From").unwrap()),
+                within_seconds: if other && verb == Verb::Exec { 60 } else { 0 },
                 secret,
                 readable: !hidden,
             }
@@ -170,9 +184,11 @@ pub(crate) fn bench() -> impl Strategy<Value = Bench> {
         let mut bench = Bench::default();
         for (seq, (mut plan, mut settings)) in (1_u64..).zip(jobs) {
             plan.job.seq = seq;
+            let tree = format!("./J{seq}");
             for setting in &mut settings {
-                let uri = setting.uri.as_str().replacen("./J", &format!("./J{seq}"), 1);
-                setting.uri = LocUri::parse(&uri).unwrap();
+                let here = |uri: &LocUri| LocUri::parse(&uri.as_str().replacen("./J", &tree, 1));
+                setting.uri = here(&setting.uri).unwrap();
+                setting.from = setting.from.as_ref().map(|from| here(from).unwrap());
             }
             bench.settings.insert(plan.job, Ok(settings));
             bench.plans.push(plan);

@@ -143,6 +143,8 @@ impl Scene {
             None | Some(Place::Restart) => match session::open(&message, &context) {
                 Opening::Opened(step) => {
                     self.device_takes = None;
+                    // What an earlier session left there expires.
+                    self.shelf.lose();
                     step
                 }
                 Opening::Refused { reply } => {
