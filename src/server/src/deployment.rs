@@ -61,6 +61,11 @@ impl Deployment {
         Self { shared: Some(Shared { id, settings: settings(config), views: Mutex::default() }) }
     }
 
+    /// Whether there may be others.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
     /// This process's part of a limit for all of them; 0: it has to wait.
     pub(crate) fn share(&self, of: u32, now: Instant) -> u32 {
         let Some(shared) = &self.shared else { return of };

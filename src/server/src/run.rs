@@ -104,7 +104,10 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         }
     });
     tasks.spawn(watch(Arc::clone(&engine)));
-    tasks.spawn(deployment::run(Arc::clone(&engine)));
+    // A part that ends by itself is a part that failed: what has nothing to do is not begun.
+    if engine.deployment.is_shared() {
+        tasks.spawn(deployment::run(Arc::clone(&engine)));
+    }
     tasks.spawn(enroll::run(Arc::clone(&engine)));
     tasks.spawn(dispatch::run(Arc::clone(&engine)));
     tasks.spawn(deadlines::run(Arc::clone(&engine)));
