@@ -17,6 +17,7 @@ mod scene;
 mod script;
 mod shelf;
 mod transcript;
+mod trial;
 
 /// One test for each transcript, and one that none is forgotten.
 macro_rules! transcripts {
