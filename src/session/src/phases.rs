@@ -32,6 +32,9 @@ pub(crate) enum Next {
 
 /// What `job` does next. Moves from phase to phase until there is something to do.
 pub(crate) fn next(job: &mut Job) -> Next {
+    if let Some(putting_back) = &job.run.putting_back {
+        return Next::Send(vec![What::PutBack(putting_back.slot)]);
+    }
     loop {
         match job.run.phase {
             Phase::Query => {
@@ -77,6 +80,10 @@ pub(crate) fn next(job: &mut Job) -> Next {
 /// What the answers to the commands of `job` mean. An error is how the job ends.
 pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
     if let Some(order) = orders.iter().find(|order| matches!(order.what, What::PutBack(_))) {
+        let putting_back = job.run.putting_back.as_mut();
+        if putting_back.is_some_and(|putting_back| putting_back.is_due_again(order.code())) {
+            return Ok(());
+        }
         let is_done =
             order.code().is_some_and(|code| code.is_success() || code == StatusCode::NotFound);
         return Err(if is_done {

@@ -49,6 +49,16 @@ pub(crate) struct PuttingBack {
     pub(crate) slot: u8,
     /// None: it was not there.
     pub(crate) value: Option<String>,
+    /// It was sent before, and taken for a part of the object.
+    again: bool,
+}
+
+impl PuttingBack {
+    /// Whether a refusal only says that the object is still open in the device; then its end has come with the command
+    /// that was refused, and the next one is seen for what it is. Believed once.
+    pub(crate) fn is_due_again(&mut self, code: Option<StatusCode>) -> bool {
+        !std::mem::replace(&mut self.again, true) && code == Some(StatusCode::AlreadyExists)
+    }
 }
 
 /// What the large values of a job come to, before anything of it is written.
@@ -222,7 +232,7 @@ impl Exchange<'_> {
             Before::Absent => None,
             Before::Value(value) => Some(value),
         };
-        job.run.putting_back = Some(PuttingBack { slot: sending.slot, value });
+        job.run.putting_back = Some(PuttingBack { slot: sending.slot, value, again: false });
         if self.send(&[What::PutBack(sending.slot)]).is_err() {
             self.end_job(broken);
             return Going::Over;

@@ -83,6 +83,7 @@ transcripts! {
     answers_late_twice_and_to_others_change_nothing,
     a_large_value_is_sent_in_parts,
     a_device_that_takes_the_first_part_for_the_whole_gets_its_value_back,
+    what_is_put_back_and_taken_for_a_part_is_put_back_again,
     a_node_that_was_not_there_is_taken_away_again,
     a_value_of_which_a_part_was_taken_and_nothing_is_known_is_broken,
     a_large_value_is_not_for_a_device_without_large_objects,
