@@ -31,6 +31,23 @@ pub(crate) enum LastBell {
     Done,
 }
 
+/// Work that was taken up in a session and is reported in a later one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Work {
+    /// Of the command that began it, where it had one.
+    pub(crate) correlator: Option<String>,
+    pub(crate) uri: String,
+    /// A session told of it.
+    pub(crate) told: bool,
+}
+
+impl Work {
+    /// The result code: of every fourth device, the work goes wrong.
+    pub(crate) fn result(identity: &Identity) -> u16 {
+        if identity.index % 4 == 3 { 410 } else { 200 }
+    }
+}
+
 /// Nonces and counters of one device: what outlives a session.
 #[derive(Clone, Default)]
 pub(crate) struct Account {
@@ -50,6 +67,8 @@ pub(crate) struct Account {
     pub(crate) sessions: u32,
     /// It is managed no longer.
     pub(crate) left: bool,
+    /// What it does for the server, until the server knows how it went.
+    pub(crate) work: Option<Box<Work>>,
     /// Milliseconds of the fleet's life at which the device is back; 0 while it has not been away.
     pub(crate) back_at: u32,
 }

@@ -232,6 +232,9 @@ impl SimDevice {
         if done.left {
             return Next::Over(End::Left);
         }
+        if let Some(work) = done.taken_up {
+            self.account.work = Some(Box::new(work));
+        }
         let answers = self.share_out(done.answers);
         self.write(Some(header), answers, Some(message));
         Next::Send

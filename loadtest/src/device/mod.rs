@@ -224,6 +224,9 @@ impl SimDevice {
                 if end == End::Complete { LastBell::Done } else { LastBell::Unsure };
         }
         self.account.left |= end == End::Left;
+        if end == End::Complete {
+            self.account.work = self.account.work.filter(|work| !work.told);
+        }
         Finished {
             changes: self.tree.changes().to_vec(),
             account: self.account,

@@ -1,5 +1,6 @@
 //! What a device says of its own accord: its header, its credentials, and package 1.
 
+use super::account::Work;
 use crate::{
     digest,
     faults::{Auth, Fault, Habits},
@@ -104,15 +105,21 @@ pub(crate) fn cred(identity: &Identity, nonce: &[u8]) -> Cred {
     Cred { meta, data: Data::text(data) }
 }
 
-/// The commands of package 1: why the session is, and who is speaking.
-pub(crate) fn package_1(identity: &Identity, reason: AlertCode) -> Vec<Command> {
+/// The commands of package 1: why the session is, who is speaking, and what happened meanwhile.
+pub(crate) fn package_1(
+    identity: &Identity,
+    reason: AlertCode,
+    work: Option<&Work>,
+) -> Vec<Command> {
     let begin = Command::Alert(alert(reason));
     let replace = Edit { items: dev_info(identity), ..Edit::default() };
     let replace = Command::Replace(replace);
-    let report = identity.kind.report.map(|what| Command::Alert(report(what)));
+    let report = identity.kind.report.map(report);
+    let report = report.into_iter().chain(work.map(|work| outcome(identity, work)));
+    let report = report.map(Command::Alert);
     match identity.kind.habits {
         // One client tells what happened first of all, the other last.
-        Habits::A => report.into_iter().chain([begin, replace]).collect(),
+        Habits::A => report.chain([begin, replace]).collect(),
         Habits::B => [begin, replace].into_iter().chain(report).collect(),
         Habits::Windows => {
             let mut commands = vec![begin, Command::Alert(login_status(identity))];
@@ -173,6 +180,21 @@ fn unenrolment() -> Alert {
         ..Meta::default()
     };
     telling(AlertCode::GenericAlert, meta, None, "1")
+}
+
+/// How the work went that the device took up.
+pub(super) fn outcome(identity: &Identity, work: &Work) -> Alert {
+    let meta = Meta {
+        media_type: Some("org.openmobilealliance.dm.firmwareupdate.update".into()),
+        format: Some(Format::Int),
+        ..Meta::default()
+    };
+    let result = Work::result(identity).to_string();
+    let source = Some(Address::new(&work.uri));
+    Alert {
+        correlator: work.correlator.as_deref().map(Into::into),
+        ..telling(AlertCode::GenericAlert, meta, source, &result)
+    }
 }
 
 /// Something happened to the device.

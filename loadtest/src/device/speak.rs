@@ -18,7 +18,12 @@ use wire::{
 
 impl SimDevice {
     pub(super) fn write_package_1(&mut self) {
-        let commands = package::package_1(&self.identity, self.session.reason);
+        let work = self.account.work.as_mut();
+        let work = work.map(|work| {
+            work.told = true;
+            &**work
+        });
+        let commands = package::package_1(&self.identity, self.session.reason, work);
         self.write(None, commands, None);
     }
 

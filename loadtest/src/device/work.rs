@@ -1,6 +1,7 @@
 //! Carrying out what the server orders, and saying how it went in the manner of one of the clients.
 
 use super::{
+    account::Work,
     answers,
     object::{self, Incoming, Piece},
     package,
@@ -15,7 +16,7 @@ use wire::{
     Encoding,
     alert::AlertCode,
     ids::{MsgId, StatusTarget},
-    message::{Address, Alert, Block, Command, Data, Edit, Item, Results, Status},
+    message::{Address, Alert, Block, Command, Data, Edit, Exec, Item, Results, Status},
     meta::{Format, Meta},
     status::StatusCode,
 };
@@ -35,6 +36,8 @@ pub(crate) struct Done {
     pub(crate) findings: Vec<Finding>,
     /// Writes that took effect.
     pub(crate) writes: u32,
+    /// What goes on after the session.
+    pub(crate) taken_up: Option<Work>,
 }
 
 /// What the work is done on.
@@ -133,7 +136,7 @@ impl Worker<'_> {
                     .and_then(|item| item.target.as_ref())
                     .map_or("", |target| &target.loc_uri);
                 self.done.left |= self.tree.is_unenrolment(uri);
-                vec![self.tree.exec(uri).err().unwrap_or(StatusCode::Ok)]
+                vec![self.tree.exec(uri).map_or_else(|code| code, |()| self.take_up(exec, uri))]
             }
             Command::Alert(alert) => vec![self.alert(alert)],
             Command::Copy(_) => match self.identity.kind.habits {
@@ -145,6 +148,26 @@ impl Worker<'_> {
             }
             Command::Status(_) | Command::Results(_) | Command::Unknown(_) => {
                 vec![StatusCode::NotSupported]
+            }
+        }
+    }
+
+    /// Begins what was ordered; what takes its time is reported.
+    fn take_up(&mut self, exec: &Exec, uri: &str) -> StatusCode {
+        if !self.tree.lasts(uri) {
+            return StatusCode::Ok;
+        }
+        let correlator = exec.correlator.as_ref().map(ToString::to_string);
+        let work = Work { correlator, uri: uri.to_owned(), told: false };
+        match self.identity.kind.habits {
+            // This client is quick, and reports in the message that answers.
+            Habits::A => {
+                self.results.push(Command::Alert(package::outcome(self.identity, &work)));
+                StatusCode::Ok
+            }
+            Habits::B | Habits::Windows => {
+                self.done.taken_up = Some(work);
+                StatusCode::Accepted
             }
         }
     }

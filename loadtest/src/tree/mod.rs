@@ -112,7 +112,9 @@ impl Tree {
             Access::ReadOnly if self.spoilt(path) && self.identity.index % 2 == 1 => {
                 return Err(StatusCode::PermissionDenied);
             }
-            Access::ReadOnly | Access::Executable => return Err(StatusCode::NotAllowed),
+            Access::ReadOnly | Access::Executable | Access::Lasting => {
+                return Err(StatusCode::NotAllowed);
+            }
             Access::Permanent | Access::Open | Access::Deferred => {}
         }
         acceptable(&was, &value)?;
@@ -143,7 +145,17 @@ impl Tree {
     pub(crate) fn exec(&self, uri: &str) -> Result<(), StatusCode> {
         let path = path(uri)?;
         self.node(path).ok_or(StatusCode::NotFound)?;
-        if self.access(path) == Access::Executable { Ok(()) } else { Err(StatusCode::NotAllowed) }
+        match self.access(path) {
+            Access::Executable | Access::Lasting => Ok(()),
+            Access::ReadOnly | Access::Permanent | Access::Open | Access::Deferred => {
+                Err(StatusCode::NotAllowed)
+            }
+        }
+    }
+
+    /// Whether executing the node takes its time.
+    pub(crate) fn lasts(&self, uri: &str) -> bool {
+        path(uri).is_ok_and(|path| self.access(path) == Access::Lasting)
     }
 
     /// Whether a write to the node is only accepted, and takes effect later.

@@ -19,6 +19,8 @@ pub(super) enum Access {
     Deferred,
     /// May be executed.
     Executable,
+    /// May be executed, which takes its time: the device reports how it went.
+    Lasting,
 }
 
 /// A node of the tree that a model came with.
@@ -118,6 +120,7 @@ pub(super) const ROWS: &[Row] = &[
     leaf("User/Number", Form::Chr, Access::ReadOnly, Value::Msisdn),
     interior("Op", Access::ReadOnly),
     leaf("Op/Restart", Form::Chr, Access::Executable, Value::Text("")),
+    leaf("Op/Update", Form::Chr, Access::Lasting, Value::Text("")),
 ];
 
 /// What only some models have.

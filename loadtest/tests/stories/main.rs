@@ -40,6 +40,8 @@ mod hand_over;
 #[cfg(test)]
 mod killed;
 #[cfg(test)]
+mod large_values;
+#[cfg(test)]
 mod normal_flow;
 #[cfg(test)]
 mod off_limits;
@@ -51,6 +53,8 @@ mod own_account;
 mod pull;
 #[cfg(test)]
 mod rejected;
+#[cfg(test)]
+mod reported;
 #[cfg(test)]
 mod restarted;
 #[cfg(test)]
