@@ -57,6 +57,8 @@ use script::Script;
 
 /// Members that one claim takes at most, whatever is asked.
 const MOST_CLAIMED: usize = 10_000;
+/// Buckets that one call reads at most.
+const MOST_BUCKETS: u64 = 256;
 /// How long the time is carried on without a word of Redis.
 const CARRIED_ON: Duration = Duration::from_secs(1);
 /// How long replicas may take to have a commit.
@@ -372,24 +374,27 @@ impl Store for RedisStore {
             }
             None => 0,
         };
-        let at_once = (most as u64).div_ceil(keys::BUCKET_ROWS).clamp(1, 256);
-        let page = first..buckets.min(first.saturating_add(at_once));
-        let last = page.end;
-        let (now, found) = self
-            .inner
-            .ask(shard, page.clone().count(), |pipeline| {
-                for bucket in page {
-                    pipeline.cmd("HGETALL").arg(keys::bucket_key(shard, table, bucket));
+        let mut at_once = (most as u64).div_ceil(keys::BUCKET_ROWS).clamp(1, MOST_BUCKETS);
+        let (mut rows, mut next) = (Vec::new(), first);
+        // There is room for more devices than there are yet: where nothing is, the steps grow.
+        while rows.is_empty() && next < buckets {
+            let page = next..buckets.min(next.saturating_add(at_once));
+            (next, at_once) = (page.end, (2 * at_once).min(MOST_BUCKETS));
+            let (now, found) = self
+                .inner
+                .ask(shard, page.clone().count(), |pipeline| {
+                    for bucket in page {
+                        pipeline.cmd("HGETALL").arg(keys::bucket_key(shard, table, bucket));
+                    }
+                })
+                .await?;
+            for bucket in found {
+                for (id, row) in parse::<Vec<(Vec<u8>, Vec<u8>)>>(bucket)? {
+                    rows.extend(keys::row(row, now)?.map(|row| (Key::new(table, id), row)));
                 }
-            })
-            .await?;
-        let mut rows = Vec::new();
-        for bucket in found {
-            for (id, row) in parse::<Vec<(Vec<u8>, Vec<u8>)>>(bucket)? {
-                rows.extend(keys::row(row, now)?.map(|row| (Key::new(table, id), row)));
             }
         }
-        Ok(Page { rows, next: (last < buckets).then(|| Cursor(last.to_be_bytes().to_vec())) })
+        Ok(Page { rows, next: (next < buckets).then(|| Cursor(next.to_be_bytes().to_vec())) })
     }
 
     fn calls(&self) -> CallCounts {
