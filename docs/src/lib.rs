@@ -13,6 +13,9 @@ pub mod life_of_a_session {}
 #[doc = include_str!("../running-it.md")]
 pub mod running_it {}
 
+#[doc = include_str!("../what-survives-what.md")]
+pub mod what_survives_what {}
+
 #[doc = include_str!("../metrics.md")]
 pub mod metrics {}
 

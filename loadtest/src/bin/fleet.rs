@@ -8,6 +8,7 @@ use clap::Parser;
 use loadtest::{Fault, Fleet, FleetPlan, Mix};
 use std::{
     io::{BufWriter, Write},
+    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
 };
@@ -27,6 +28,9 @@ struct Args {
     /// Where devices begin their sessions
     #[arg(long, default_value = "http://127.0.0.1:8080/dm/operator")]
     dm_url: String,
+    /// Where the host of that URL is, instead of asking the network; several: connections go to them in turn
+    #[arg(long = "front", value_name = "ADDRESS")]
+    fronts: Vec<SocketAddr>,
     /// What devices know the server by
     #[arg(long, default_value = "reveille.local")]
     server_id: String,
@@ -63,6 +67,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         authority: args.authority,
         udp_port: args.udp_port,
         mix: args.faults,
+        fronts: args.fronts,
         ..FleetPlan::new(args.devices, args.dm_url)
     })
     .await
