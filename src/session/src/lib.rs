@@ -18,8 +18,11 @@
 //! | `setup` | the first message: version, trust, what the device says of itself |
 //! | `auth` | credentials, in both directions |
 //! | `exchange` | one message in, one reply out: the order in which things are looked at |
+//! | `conduct` | the jobs of a session: taken up, gone on with, ended |
+//! | `sending` | what is asked of the device in a reply |
 //! | `alerts` | what a device reports by itself |
 //! | `hearing` | what each command of a message means, and the status that it is owed |
+//! | `results` | what the values mean that a device sends |
 //! | `large_object` | values that are longer than a message, in parts |
 //! | `owed` | statuses that did not fit into their reply |
 //! | `listing` | reading whole subtrees |
@@ -34,6 +37,7 @@
 mod alerts;
 mod auth;
 mod command;
+mod conduct;
 pub mod context;
 pub mod correlator;
 mod exchange;
@@ -48,7 +52,9 @@ mod pin;
 pub mod place;
 pub mod quirks;
 mod reply;
+mod results;
 mod run;
+mod sending;
 mod sent;
 mod setup;
 pub mod step;
