@@ -4,6 +4,7 @@
 //! the DTDs have their rarer children.
 
 use crate::{
+    alert::AlertCode,
     encoding::WriteError,
     ids::{CmdId, StatusTarget},
     message::{
@@ -21,6 +22,17 @@ pub(crate) trait Sink {
     /// An element without content.
     fn empty(&mut self, tag: Tag);
     fn text(&mut self, text: &str) -> Result<(), WriteError>;
+    /// An element with text and nothing else; most are.
+    fn leaf(&mut self, tag: Tag, text: &str) -> Result<(), WriteError> {
+        if text.is_empty() {
+            self.empty(tag);
+            return Ok(());
+        }
+        self.open(tag);
+        self.text(text)?;
+        self.close(tag);
+        Ok(())
+    }
     /// Octets, as the encoding carries them.
     fn octets(&mut self, octets: &[u8]);
     /// Attributes of the element just opened.
@@ -73,7 +85,7 @@ fn header(sink: &mut impl Sink, header: &Header) -> Result<(), WriteError> {
     leaf(sink, Tag::VER_DTD, header.version.dtd())?;
     leaf(sink, Tag::VER_PROTO, header.version.protocol())?;
     leaf(sink, Tag::SESSION_ID, header.session_id.as_str())?;
-    leaf(sink, Tag::MSG_ID, &header.msg_id.to_string())?;
+    number(sink, Tag::MSG_ID, Some(header.msg_id.0))?;
     address(sink, Tag::TARGET, Some(&header.target))?;
     address(sink, Tag::SOURCE, Some(&header.source))?;
     optional(sink, Tag::RESP_URI, header.resp_uri.as_deref())?;
@@ -112,9 +124,7 @@ fn alert(sink: &mut impl Sink, alert: &Alert) -> Result<(), WriteError> {
     id(sink, alert.id.as_ref())?;
     flag(sink, Tag::NO_RESP, alert.no_resp);
     elements(sink, &alert.other)?;
-    if let Some(code) = alert.code {
-        leaf(sink, Tag::DATA, &code.code().to_string())?;
-    }
+    number(sink, Tag::DATA, alert.code.map(AlertCode::code))?;
     optional(sink, Tag::CORRELATOR, alert.correlator.as_deref())?;
     items(sink, &alert.items)?;
     sink.close(Tag::ALERT);
@@ -136,12 +146,10 @@ fn block(sink: &mut impl Sink, tag: Tag, block: &Block, depth: usize) -> Result<
 fn status(sink: &mut impl Sink, status: &Status) -> Result<(), WriteError> {
     sink.open(Tag::STATUS);
     id(sink, status.id.as_ref())?;
-    if let Some(msg_ref) = status.msg_ref {
-        leaf(sink, Tag::MSG_REF, &msg_ref.to_string())?;
-    }
+    number(sink, Tag::MSG_REF, status.msg_ref.map(|id| id.0))?;
     match &status.about {
         StatusTarget::Header => leaf(sink, Tag::CMD_REF, "0")?,
-        StatusTarget::Command(id) => leaf(sink, Tag::CMD_REF, &id.to_string())?,
+        StatusTarget::Command(id) => command_id(sink, Tag::CMD_REF, Some(id))?,
         StatusTarget::Unnamed => sink.empty(Tag::CMD_REF),
     }
     leaf(sink, Tag::CMD, &status.cmd)?;
@@ -157,11 +165,17 @@ fn status(sink: &mut impl Sink, status: &Status) -> Result<(), WriteError> {
         meta(sink, chal)?;
         sink.close(Tag::CHAL);
     }
-    if let Some(code) = status.code {
-        sink.open(Tag::DATA);
-        sink.attributes(&status.code_attributes)?;
-        sink.text(&code.code().to_string())?;
-        sink.close(Tag::DATA);
+    match status.code {
+        Some(code) if status.code_attributes.is_empty() => {
+            number(sink, Tag::DATA, Some(code.code()))?;
+        }
+        Some(code) => {
+            sink.open(Tag::DATA);
+            sink.attributes(&status.code_attributes)?;
+            sink.text(itoa::Buffer::new().format(code.code()))?;
+            sink.close(Tag::DATA);
+        }
+        None => {}
     }
     items(sink, &status.items)?;
     elements(sink, &status.other)?;
@@ -172,12 +186,8 @@ fn status(sink: &mut impl Sink, status: &Status) -> Result<(), WriteError> {
 fn results(sink: &mut impl Sink, results: &Results) -> Result<(), WriteError> {
     sink.open(Tag::RESULTS);
     id(sink, results.id.as_ref())?;
-    if let Some(msg_ref) = results.msg_ref {
-        leaf(sink, Tag::MSG_REF, &msg_ref.to_string())?;
-    }
-    if let Some(cmd_ref) = &results.cmd_ref {
-        leaf(sink, Tag::CMD_REF, &cmd_ref.to_string())?;
-    }
+    number(sink, Tag::MSG_REF, results.msg_ref.map(|id| id.0))?;
+    command_id(sink, Tag::CMD_REF, results.cmd_ref.as_ref())?;
     optional(sink, Tag::CMD, results.cmd.as_deref())?;
     meta(sink, &results.meta)?;
     optional(sink, Tag::TARGET_REF, results.target_ref.as_deref())?;
@@ -190,7 +200,7 @@ fn results(sink: &mut impl Sink, results: &Results) -> Result<(), WriteError> {
 
 fn items(sink: &mut impl Sink, items: &[Item]) -> Result<(), WriteError> {
     for item in items {
-        if *item == Item::default() {
+        if item.is_empty() {
             sink.empty(Tag::ITEM);
             continue;
         }
@@ -270,15 +280,23 @@ fn elements(sink: &mut impl Sink, elements: &[Element]) -> Result<(), WriteError
 }
 
 fn id(sink: &mut impl Sink, id: Option<&CmdId>) -> Result<(), WriteError> {
+    command_id(sink, Tag::CMD_ID, id)
+}
+
+fn command_id(sink: &mut impl Sink, tag: Tag, id: Option<&CmdId>) -> Result<(), WriteError> {
     match id {
-        Some(id) => leaf(sink, Tag::CMD_ID, &id.to_string()),
+        Some(id) => leaf(sink, tag, id.spelling(&mut itoa::Buffer::new())),
         None => Ok(()),
     }
 }
 
-fn number(sink: &mut impl Sink, tag: Tag, number: Option<u64>) -> Result<(), WriteError> {
+fn number(
+    sink: &mut impl Sink,
+    tag: Tag,
+    number: Option<impl itoa::Integer>,
+) -> Result<(), WriteError> {
     match number {
-        Some(number) => leaf(sink, tag, &number.to_string()),
+        Some(number) => leaf(sink, tag, itoa::Buffer::new().format(number)),
         None => Ok(()),
     }
 }
@@ -291,14 +309,7 @@ fn optional(sink: &mut impl Sink, tag: Tag, text: Option<&str>) -> Result<(), Wr
 }
 
 fn leaf(sink: &mut impl Sink, tag: Tag, text: &str) -> Result<(), WriteError> {
-    if text.is_empty() {
-        sink.empty(tag);
-        return Ok(());
-    }
-    sink.open(tag);
-    sink.text(text)?;
-    sink.close(tag);
-    Ok(())
+    sink.leaf(tag, text)
 }
 
 fn flag(sink: &mut impl Sink, tag: Tag, set: bool) {

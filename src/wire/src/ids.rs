@@ -102,6 +102,16 @@ impl CmdId {
     }
 }
 
+impl CmdId {
+    /// The id as it is written; a number is written into `digits`.
+    pub(crate) fn spelling<'a>(&'a self, digits: &'a mut itoa::Buffer) -> &'a str {
+        match &self.0 {
+            Spelling::Number(number) => digits.format(*number),
+            Spelling::Text(text) => text,
+        }
+    }
+}
+
 impl fmt::Display for CmdId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {

@@ -260,6 +260,17 @@ impl Item {
     pub fn at(target: impl Into<Text>) -> Self {
         Self { target: Some(Address::new(target)), ..Self::default() }
     }
+
+    /// Whether it says nothing at all.
+    pub fn is_empty(&self) -> bool {
+        let Self { target, source, meta, data, more, other } = self;
+        target.is_none()
+            && source.is_none()
+            && meta.is_empty()
+            && data.is_none()
+            && !more
+            && other.is_empty()
+    }
 }
 
 /// The content of `Data`. Printed by its size only: it may be a password.

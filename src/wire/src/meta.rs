@@ -27,7 +27,23 @@ pub struct Meta {
 
 impl Meta {
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        let Self {
+            format,
+            media_type,
+            mark,
+            size,
+            next_nonce,
+            version,
+            max_msg_size,
+            max_obj_size,
+            emi,
+            other,
+        } = self;
+        let texts = [media_type, mark, next_nonce, version, emi];
+        format.is_none()
+            && texts.iter().all(|text| text.is_none())
+            && [size, max_msg_size, max_obj_size].iter().all(|number| number.is_none())
+            && other.is_empty()
     }
 
     pub fn with_format(format: Format) -> Self {

@@ -5,7 +5,7 @@
 //! none; an element whose token no table names is read over too. A management tree that comes as a WBXML document
 //! inside `Data` is opened, so that it is the same in both encodings. What follows the root element is ignored.
 
-use super::global;
+use super::{global, zero};
 use crate::{
     assemble::{Assembler, Child, Event, Source},
     encoding::{Limits, ReadError},
@@ -397,7 +397,7 @@ impl<'a> Source<'a> for Document<'a> {
         let (&global::STR_I, rest) = self.octets.get(self.at..)?.split_first()? else {
             return None;
         };
-        let length = rest.iter().position(|&octet| octet == 0)?;
+        let length = zero(rest)?;
         if rest.get(length + 1) != Some(&global::END) {
             return None;
         }

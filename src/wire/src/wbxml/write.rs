@@ -69,11 +69,16 @@ impl Tokens {
         Self { out: Vec::with_capacity(octets), page: SYNCML, strings: Vec::new() }
     }
 
-    fn tag(&mut self, tag: Tag, bits: u8) {
+    /// Switches to the page of a tag.
+    fn turn(&mut self, tag: Tag) {
         if tag.page() != self.page {
-            self.out.extend([global::SWITCH_PAGE, tag.page()]);
+            self.out.extend_from_slice(&[global::SWITCH_PAGE, tag.page()]);
             self.page = tag.page();
         }
+    }
+
+    fn tag(&mut self, tag: Tag, bits: u8) {
+        self.turn(tag);
         self.out.push(tag.token() | bits);
     }
 
@@ -168,6 +173,24 @@ impl Sink for Tokens {
             self.out.push(global::STR_I);
             self.out.extend(text.as_bytes());
             self.out.push(0);
+        }
+        Ok(())
+    }
+
+    fn leaf(&mut self, tag: Tag, text: &str) -> Result<(), WriteError> {
+        let octets = text.as_bytes();
+        if octets.is_empty() {
+            self.empty(tag);
+        } else if octets.contains(&0) {
+            self.open(tag);
+            self.octets(octets);
+            self.close(tag);
+        } else {
+            self.turn(tag);
+            self.out.reserve(octets.len() + 4);
+            self.out.extend_from_slice(&[tag.token() | global::CONTENT, global::STR_I]);
+            self.out.extend_from_slice(octets);
+            self.out.extend_from_slice(&[0, global::END]);
         }
         Ok(())
     }
