@@ -18,13 +18,13 @@ use wire::{
 const USER: &str = "352099001761481";
 const PASSWORD: &str = "Kq7-client-secret";
 
-fn vector(name: &str) -> Vec<u8> {
+pub(crate) fn vector(name: &str) -> Vec<u8> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wire/tests/vectors/bad");
     std::fs::read(directory.join(format!("{name}.xml"))).expect("the vector is there")
 }
 
 /// A server that asks for `node` as soon as it may.
-fn scene(node: &str) -> Scene {
+pub(crate) fn scene(node: &str) -> Scene {
     let job = JobRef { seq: 1, run: 0 };
     let plan = Plan {
         job,
@@ -43,14 +43,14 @@ fn scene(node: &str) -> Scene {
     scene
 }
 
-fn reply(came: Came) -> (Message, Vec<News>) {
+pub(crate) fn reply(came: Came) -> (Message, Vec<News>) {
     match came {
         Came::Reply { reply, news, .. } => (reply, news),
         Came::Again(_) | Came::BadRequest => panic!("it is neither a repeat nor old"),
     }
 }
 
-fn statuses(reply: &Message) -> impl Iterator<Item = &Status> {
+pub(crate) fn statuses(reply: &Message) -> impl Iterator<Item = &Status> {
     reply.commands.iter().filter_map(|command| match command {
         Command::Status(status) => Some(status),
         _ => None,
@@ -58,7 +58,7 @@ fn statuses(reply: &Message) -> impl Iterator<Item = &Status> {
 }
 
 /// The code for the first command of that name; 0 when there is none.
-fn code_for(reply: &Message, cmd: &str) -> u16 {
+pub(crate) fn code_for(reply: &Message, cmd: &str) -> u16 {
     let found = statuses(reply).find(|status| status.cmd == cmd);
     found.and_then(|status| status.code).map_or(0, wire::status::StatusCode::code)
 }
@@ -153,7 +153,7 @@ fn another_devices_message_proves_nothing_in_this_session() {
 }
 
 /// Package 1 of the vectors with Basic credentials and nothing but DevInfo.
-fn first_message() -> Vec<u8> {
+pub(crate) fn first_message() -> Vec<u8> {
     let text = String::from_utf8(vector("b03-cmdid-zero")).expect("text");
     let (before, rest) = text.split_once("<Alert>").expect("an alert");
     let (_, after) = rest.split_once("</Alert>").expect("its end");

@@ -4,6 +4,7 @@
 
 mod babble;
 mod bad;
+mod bad_vectors;
 mod bench;
 mod corpus;
 mod device;
