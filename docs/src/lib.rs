@@ -120,10 +120,11 @@ pub mod decisions {
     #[doc = include_str!("../decisions/0013_an_ending_campaign_is_swept_by_a_walk_over_devices.md")]
     pub mod d0013_an_ending_campaign_is_swept_by_a_walk_over_devices {}
 
-    #[doc = include_str!("../decisions/0019_sequence_is_never_sent.md")]
-    pub mod d0019_sequence_is_never_sent {}
     #[doc = include_str!("../decisions/0015_a_message_is_read_where_it_stays.md")]
     pub mod d0015_a_message_is_read_where_it_stays {}
+
+    #[doc = include_str!("../decisions/0019_sequence_is_never_sent.md")]
+    pub mod d0019_sequence_is_never_sent {}
 
     #[doc = include_str!("../decisions/0022_a_commit_that_comes_twice_is_known.md")]
     pub mod d0022_a_commit_that_comes_twice_is_known {}
