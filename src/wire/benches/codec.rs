@@ -16,6 +16,7 @@ use wire::{Encoding, Limits};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The best of many averages, in nanoseconds: what the machine can do when nobody disturbs it.
+#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
 fn best<T>(mut work: impl FnMut() -> T) -> f64 {
     const ROUNDS: usize = 12;
     const LOOPS: u32 = 400;
@@ -98,7 +99,7 @@ fn main() {
             all.extend(ratio);
         }
         let [xml, rest @ ..] =
-            row.map(|ratio| ratio.map_or("-".to_owned(), |it| format!("{it:.1}")));
+            row.map(|ratio| ratio.map_or_else(|| "-".to_owned(), |it| format!("{it:.1}")));
         let [by_tree, by_text, by_encode, by_parse] = rest;
         println!(
             "{:36} {:6} {:6} | {events:6.0} {read_xml:6.0} {xml:>5} {write_xml:6.0} | {read:6.0} {by_tree:>5}/{by_text:>5} {write:6.0} {by_encode:>5}/{by_parse:>5}",
