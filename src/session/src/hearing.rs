@@ -6,7 +6,7 @@ use crate::{
     exchange::Exchange,
     large_object::{Kind, Taken},
     results::size_fault,
-    sent::Sent,
+    sent::{Note, Sent},
     setup::command_id,
 };
 use wire::{
@@ -77,11 +77,13 @@ impl Exchange<'_> {
         heard
     }
 
-    /// Whether a message without credentials of ours was passed over as a whole: client A does not say that it wants any.
+    /// Whether a message without credentials of ours was passed over as a whole: client A does not say that it wants any. A
+    /// device that answers with status 0 and does what it is told all the same shows that by its results.
     fn lacks_credentials(&self) -> bool {
         let orders = self.session.sent.as_ref().map(Sent::orders).unwrap_or_default();
         self.session.server_auth == ServerAuth::Unneeded
-            && orders.iter().all(|order| order.code().is_none())
+            && orders.iter().any(|order| order.is_get())
+            && orders.iter().all(|order| order.code().is_none() && order.note == Note::Nothing)
     }
 
     fn hear_status(&mut self, status: &Status, heard: &mut Heard) {

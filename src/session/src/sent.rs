@@ -136,10 +136,16 @@ impl Order {
         self.code.map(StatusCode::from_code)
     }
 
+    /// Whether it asks for a value.
+    pub(crate) fn is_get(self) -> bool {
+        matches!(self.what, What::Keep(_) | What::Compare(_) | What::Proof(_))
+    }
+
     /// Whether a Get was said to be done, and no value has come.
     pub(crate) fn is_value_withheld(self) -> bool {
-        let is_get = matches!(self.what, What::Keep(_) | What::Compare(_) | What::Proof(_));
-        is_get && self.note == Note::Nothing && self.code().is_some_and(StatusCode::is_success)
+        self.is_get()
+            && self.note == Note::Nothing
+            && self.code().is_some_and(StatusCode::is_success)
     }
 
     /// The command, answered by the code of another that stands for it.
