@@ -12,7 +12,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 
 /// How often the shards are looked at.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Watches deadlines until `engine.stop`. They pass whether a campaign is paused or not.
 pub(crate) async fn run(engine: Arc<Engine>) {

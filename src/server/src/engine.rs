@@ -1,8 +1,8 @@
 //! The engine: the parts that every role shares, built once from the configuration.
 
 use crate::{
-    campaigns::live::Live, config::Config, deployment::Deployment, gate::Gate, load::Load,
-    metrics::Metrics, notify::Routes, readiness::Readiness, receipts::Awaited,
+    campaigns::live::Live, config::Config, deployment::Deployment, enroll::Desks, gate::Gate,
+    load::Load, metrics::Metrics, notify::Routes, readiness::Readiness, receipts::Awaited,
     security::vault::Vault, sinks::Backlog, store::Store, update::UpdateError,
 };
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub struct Engine {
     pub(crate) backlog: Backlog,
     /// Rung when there may be devices to enrol.
     pub(crate) enrol: Notify,
+    /// Where devices to enrol are put together.
+    pub(crate) desks: Desks,
     /// Rung when there may be jobs to dispatch.
     pub(crate) dispatch: Notify,
     /// Messages whose receipts may come.

@@ -5,6 +5,9 @@
 
 #[cfg(test)]
 mod tests;
+mod together;
+
+pub(crate) use together::Desks;
 
 use crate::{
     advance,
@@ -23,14 +26,17 @@ use crate::{
     update::{self, UpdateError},
 };
 use campaign::{job::Outcome, time::Instant};
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use session::JobRef;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use together::Share;
 
 /// Rows of the registry looked at in one step.
 const PAGE: usize = 1024;
 /// How often a device is decided anew when others keep moving it.
 const TRIES: usize = 8;
+/// Numbers looked up side by side.
+const SIDE_BY_SIDE: usize = 64;
 /// How often the enroller looks for work that nobody told it of.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -103,7 +109,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
 }
 
 /// Does what is left of one campaign's list and search.
-async fn advance_enrolment(engine: &Engine, live: &LiveCampaign) -> Result<(), EnrolError> {
+async fn advance_enrolment(engine: &Engine, live: &Arc<LiveCampaign>) -> Result<(), EnrolError> {
     let (shard, key) = (live.id.shard(), live.id.enrolment_key());
     let Some((row, _)) = update::load::<EnrolmentRow>(engine.store(), shard, &key).await? else {
         return Ok(());
@@ -167,7 +173,7 @@ async fn mark(
 /// Enrols the devices of a page of the registry that the campaign wants.
 async fn enrol_rows(
     engine: &Engine,
-    live: &LiveCampaign,
+    live: &Arc<LiveCampaign>,
     shard: Shard,
     rows: Vec<(Key, Row)>,
 ) -> Result<(), EnrolError> {
@@ -194,9 +200,7 @@ async fn enrol_rows(
             ),
         }
     }
-    let batches =
-        wanted.chunks(MOST_CHANGES).map(|batch| enrol_batch(engine, live, shard, batch.to_vec()));
-    for tally in try_join_all(batches).await? {
+    for tally in try_join_all(shares(engine, live, shard, &wanted)).await? {
         tally.count(engine);
     }
     Ok(())
@@ -214,29 +218,29 @@ pub(crate) async fn settings(
 /// Enrols devices by name: ids of devices, `msisdn:…` or `imsi:…`.
 pub(crate) async fn enrol_names(
     engine: &Engine,
-    live: &LiveCampaign,
+    live: &Arc<LiveCampaign>,
     names: &[String],
 ) -> Result<Tally, EnrolError> {
-    let mut by_shard: BTreeMap<Shard, Vec<DeviceId>> = BTreeMap::new();
     let mut sum = Tally::default();
+    // Both doors refuse longer names; no row could be kept under them.
+    let (names, unfit): (Vec<_>, Vec<_>) =
+        names.iter().partition(|name| name.len() <= DeviceId::LONGEST);
+    sum.unknown += unfit.len() as u64;
+    let mut by_shard: BTreeMap<Shard, Vec<DeviceId>> = BTreeMap::new();
+    let mut resolving = Vec::with_capacity(names.len());
     for name in names {
-        if name.len() > DeviceId::LONGEST {
-            // Both doors refuse such a name; no row could be kept under it.
-            sum.unknown += 1;
-            continue;
-        }
-        // A number without a device keeps its name: the report then says what was asked for.
-        let id = registry::resolve(engine.store(), &live.id.authority, name).await?;
-        let id = id.unwrap_or_else(|| DeviceId::new(live.id.authority.clone(), name.clone()));
+        resolving.push(resolve(engine, live, name));
+    }
+    let mut resolved = stream::iter(resolving).buffered(SIDE_BY_SIDE);
+    while let Some(id) = resolved.try_next().await? {
         by_shard.entry(Shard::of(&id.root())).or_default().push(id);
     }
-    let mut batches = Vec::new();
-    for (shard, ids) in by_shard {
-        for batch in ids.chunks(MOST_CHANGES) {
-            batches.push(enrol_batch(engine, live, shard, batch.to_vec()));
-        }
+    drop(resolved);
+    let mut enrolling = Vec::with_capacity(by_shard.len());
+    for (shard, ids) in &by_shard {
+        enrolling.extend(shares(engine, live, *shard, ids));
     }
-    for tally in try_join_all(batches).await? {
+    for tally in try_join_all(enrolling).await? {
         sum.enrolled += tally.enrolled;
         sum.already += tally.already;
         sum.unknown += tally.unknown;
@@ -247,59 +251,82 @@ pub(crate) async fn enrol_names(
     Ok(sum)
 }
 
-/// Enrols at most [`MOST_CHANGES`] devices of one shard.
-async fn enrol_batch(
+/// The device of a name. A number without a device keeps its name: the report then says what was asked for.
+async fn resolve(
     engine: &Engine,
     live: &LiveCampaign,
+    name: &str,
+) -> Result<DeviceId, registry::RegistryError> {
+    let id = registry::resolve(engine.store(), &live.id.authority, name).await?;
+    Ok(id.unwrap_or_else(|| DeviceId::new(live.id.authority.clone(), name)))
+}
+
+/// The enrolments of devices of one shard, in shares that a commit takes.
+fn shares<'a>(
+    engine: &'a Engine,
+    live: &Arc<LiveCampaign>,
     shard: Shard,
-    mut ids: Vec<DeviceId>,
-) -> Result<Tally, EnrolError> {
-    let mut tally = Tally::default();
+    ids: &[DeviceId],
+) -> Vec<impl Future<Output = Result<Tally, EnrolError>> + use<'a>> {
+    let mut shares = Vec::new();
+    for ids in ids.chunks(MOST_CHANGES) {
+        let share = Share { live: Arc::clone(live), ids: ids.into() };
+        shares.push(together::enrol(engine, shard, share));
+    }
+    shares
+}
+
+/// Enrols at most [`MOST_CHANGES`] devices of one shard; answers what became of each share.
+async fn enrol_batch(
+    engine: &Engine,
+    shard: Shard,
+    shares: &[Share],
+) -> Result<Vec<Tally>, EnrolError> {
+    let mut tallies = vec![Tally::default(); shares.len()];
+    let mut left: Vec<(usize, &LiveCampaign, &DeviceId)> = Vec::with_capacity(MOST_CHANGES);
+    for (place, share) in shares.iter().enumerate() {
+        left.extend(share.ids.iter().map(|id| (place, share.live.as_ref(), id)));
+    }
     for _ in 0..TRIES {
         let now = engine.store.now().await?;
-        let keys: Vec<Key> = ids
+        let keys: Vec<Key> = left
             .iter()
-            .flat_map(|id| [id.key(Table::Device), id.result_key(live.seq, RUN)])
+            .flat_map(|(_, live, id)| [id.key(Table::Device), id.result_key(live.seq, RUN)])
             .collect();
         let rows = engine.store.read(shard, &keys).await?;
-        let mut changes = Vec::with_capacity(ids.len());
-        let mut pending = Vec::with_capacity(ids.len());
-        for (id, rows) in ids.into_iter().zip(rows.chunks(2)) {
-            let [device, result] = rows else { continue };
-            match decide(
-                live,
-                &id,
-                device.as_ref(),
-                result.is_some(),
-                route(engine, live, now),
-                now,
-            )? {
+        let mut changes = Vec::with_capacity(left.len());
+        let mut pending = Vec::with_capacity(left.len());
+        for ((place, live, id), rows) in left.into_iter().zip(rows.chunks(2)) {
+            let ([device, result], Some(tally)) = (rows, tallies.get_mut(place)) else { continue };
+            let route = route(engine, live, now);
+            match decide(live, id, device.as_ref(), result.is_some(), route, now)? {
                 Decision::Already => tally.already += 1,
                 Decision::Later => tally.later += 1,
                 Decision::Enrol(change) => {
                     changes.push(*change);
-                    pending.push((id, false));
+                    pending.push((place, live, id, false));
                 }
                 Decision::Unknown(change) => {
                     changes.push(*change);
-                    pending.push((id, true));
+                    pending.push((place, live, id, true));
                 }
             }
         }
         if changes.is_empty() {
-            return Ok(tally);
+            return Ok(tallies);
         }
         let verdicts = engine.store.commit(shard, changes).await?;
-        ids = Vec::new();
-        for ((id, unknown), verdict) in pending.into_iter().zip(verdicts) {
-            match verdict {
-                Verdict::Done if unknown => tally.unknown += 1,
-                Verdict::Done => tally.enrolled += 1,
-                Verdict::Conflict => ids.push(id),
+        left = Vec::new();
+        for ((place, live, id, unknown), verdict) in pending.into_iter().zip(verdicts) {
+            match (verdict, tallies.get_mut(place)) {
+                (Verdict::Done, Some(tally)) if unknown => tally.unknown += 1,
+                (Verdict::Done, Some(tally)) => tally.enrolled += 1,
+                (Verdict::Done, None) => {}
+                (Verdict::Conflict, _) => left.push((place, live, id)),
             }
         }
-        if ids.is_empty() {
-            return Ok(tally);
+        if left.is_empty() {
+            return Ok(tallies);
         }
     }
     Err(EnrolError::Contended)

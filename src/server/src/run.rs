@@ -85,6 +85,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         readiness: Readiness::default(),
         backlog: Backlog::default(),
         enrol: Notify::new(),
+        desks: enroll::Desks::default(),
         dispatch: Notify::new(),
         awaited: Awaited::default(),
         stop: stop.clone(),

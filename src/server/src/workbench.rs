@@ -57,6 +57,7 @@ impl Workbench {
             readiness: Readiness::default(),
             backlog: Backlog::default(),
             enrol: Notify::new(),
+            desks: crate::enroll::Desks::default(),
             dispatch: Notify::new(),
             awaited: Awaited::default(),
             stop,

@@ -17,7 +17,7 @@ use crate::{
     events::Event,
     rows::Stored,
     sinks::{self, AMQP, Held},
-    store::{EventId, SHARDS, Shard},
+    store::{EventId, Shard},
     update,
 };
 use api::{CloudEvent, events::Results};
@@ -33,9 +33,12 @@ const MOST: usize = 8 * 1024;
 const SIDE_BY_SIDE: usize = 32;
 /// Messages that wait for their confirmation at one time.
 const UNCONFIRMED: usize = 64;
-/// Between two rounds; with nothing to do it grows.
+/// Between two rounds while few events come; with nothing to do it grows.
 const PAUSE: Duration = Duration::from_millis(200);
+/// Between two rounds with nothing to do, or with so much that moving the cursors of many shards costs more than it brings.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Events of a round that are few.
+const FEW: usize = 64;
 /// Names of campaigns kept in memory.
 const MOST_NAMES: usize = 4096;
 
@@ -63,7 +66,11 @@ pub(super) async fn run(post: Post) -> Result<(), Trouble> {
         if !connection.status().connected() || !drainer.out.status().connected() {
             return Err(Trouble::Closed);
         }
-        pause = if took == 0 { (pause * 2).min(LONGEST_PAUSE) } else { PAUSE };
+        pause = match took {
+            0 => (pause * 2).min(LONGEST_PAUSE),
+            1..=FEW => PAUSE,
+            _ => LONGEST_PAUSE,
+        };
         if took < MOST {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
@@ -125,8 +132,10 @@ struct Taken {
 impl Drainer {
     /// Sends what is new; answers how many events that were.
     async fn round(&mut self) -> Result<usize, Trouble> {
-        let shards = Shard::all().skip(self.first).chain(Shard::all().take(self.first));
-        let mut looks = Vec::with_capacity(SHARDS.into());
+        let mut shards = self.ours().await?;
+        let first = self.first.checked_rem(shards.len()).unwrap_or_default();
+        shards.rotate_left(first);
+        let mut looks = Vec::with_capacity(shards.len());
         for shard in shards {
             let after = self.known.get(&shard).copied();
             looks.push(look(&self.engine, shard, self.me, after));
@@ -143,12 +152,25 @@ impl Drainer {
             }
         }
         drop(looks);
-        self.first = (self.first + looked_at) % usize::from(SHARDS);
+        self.first = first + looked_at;
         if !taken.is_empty() {
             self.send(&mut taken).await?;
             self.advance(taken).await?;
         }
         Ok(took)
+    }
+
+    /// The shards that this process looks after; those that it does so no more are given back.
+    async fn ours(&mut self) -> Result<Vec<Shard>, Trouble> {
+        let now = self.engine.store().now().await?;
+        let (ours, others): (Vec<_>, Vec<_>) = Shard::all()
+            .partition(|shard| self.engine.deployment.looks_after(shard.number().into(), now));
+        for shard in others {
+            if self.known.remove(&shard).is_some() {
+                sinks::release(self.engine.store(), shard, AMQP, self.me).await?;
+            }
+        }
+        Ok(ours)
     }
 
     /// Sends all events of a round; when this returns, the broker has them safe.

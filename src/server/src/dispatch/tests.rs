@@ -88,7 +88,7 @@ fn window(now: Instant, from: u64, to: u64, zone: &str) -> String {
     )
 }
 
-async fn enrolled(bench: &Workbench, live: &LiveCampaign, device: &str) -> Turn {
+async fn enrolled(bench: &Workbench, live: &Arc<LiveCampaign>, device: &str) -> Turn {
     enroll::enrol_names(bench, live, &[device.to_owned()]).await.unwrap();
     let (row, revision) = bench.device(&id(device)).await;
     Turn::new(id(device), row, revision, bench.store.now().await.unwrap())
