@@ -151,17 +151,41 @@ impl Backlog {
 }
 
 /// Looks at the length of the logs until `engine.stop`.
+pub(crate) async fn watch_backlog(engine: Arc<Engine>) {
+    let Broker::RabbitMq(broker) = &engine.config.broker else { return };
+    let mut watch = Watch::new(broker.most_waiting);
+    loop {
+        watch.look(&engine).await;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = engine.stop.cancelled() => return,
+        }
+    }
+}
+
+/// Whoever looks at the length of the logs, some shards at a time.
 ///
 /// Devices are spread evenly over the shards, so each may hold its part of the whole. A shard with more is enough to stop,
 /// and all of them must be well below it to go on.
-pub(crate) async fn watch_backlog(engine: Arc<Engine>) {
-    let Broker::RabbitMq(broker) = &engine.config.broker else { return };
-    let most = usize::try_from(broker.most_waiting / u64::from(SHARDS)).unwrap_or(usize::MAX);
-    let (mut shards, mut calm) = (Shard::all().cycle(), 0);
-    loop {
+#[derive(Debug)]
+struct Watch {
+    /// Events that a shard may hold.
+    most: usize,
+    next: usize,
+    /// Shards in a row that were well below it.
+    calm: usize,
+}
+
+impl Watch {
+    fn new(most_waiting: u64) -> Self {
+        let most = usize::try_from(most_waiting / u64::from(SHARDS)).unwrap_or(usize::MAX);
+        Self { most, next: 0, calm: 0 }
+    }
+
+    async fn look(&mut self, engine: &Engine) {
         let mut longest = 0;
-        for shard in shards.by_ref().take(LOOKED_AT) {
-            match waiting(&engine, shard, most.saturating_add(1)).await {
+        for shard in Shard::all().cycle().skip(self.next).take(LOOKED_AT) {
+            match waiting(engine, shard, self.most.saturating_add(1)).await {
                 Ok(waiting) => longest = longest.max(waiting),
                 Err(error) => tracing::debug!(
                     error = &error as &dyn std::error::Error,
@@ -169,15 +193,12 @@ pub(crate) async fn watch_backlog(engine: Arc<Engine>) {
                 ),
             }
         }
-        calm = if longest * 4 <= most * 3 { calm + LOOKED_AT } else { 0 };
-        if longest > most {
+        self.next = (self.next + LOOKED_AT) % usize::from(SHARDS);
+        self.calm = if longest * 4 <= self.most * 3 { self.calm + LOOKED_AT } else { 0 };
+        if longest > self.most {
             engine.backlog.set(true);
-        } else if calm >= usize::from(SHARDS) {
+        } else if self.calm >= usize::from(SHARDS) {
             engine.backlog.set(false);
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            () = engine.stop.cancelled() => return,
         }
     }
 }
@@ -220,6 +241,37 @@ mod tests {
         release(store, shard, AMQP, US).await.unwrap();
         let theirs = hold(store, shard, AMQP, THEM).await.unwrap().unwrap();
         assert_eq!(theirs.through, EventId(5), "they go on where we were");
+    }
+
+    /// D8: the broker away costs log length, which is bounded and then slows intake.
+    #[tokio::test]
+    async fn too_many_waiting_events_hold_enrolment_back_until_they_have_left() {
+        let bench = Workbench::new().await;
+        bench.register(&[r#"{"device":"IMEI:1","secret":"s"}"#]).await;
+        bench.launch("a", "devices: {file: chunks}").await;
+        let names = vec!["IMEI:1".to_owned()];
+        let enrol = async || {
+            crate::campaigns::enroll_part(&bench, "operator", "a", 0, None, names.clone()).await
+        };
+        let (store, shard) = (bench.store(), Shard::from(255));
+        let change = (0..5).fold(Change::new(), |change, _| change.event([1]));
+        store.commit(shard, vec![change]).await.unwrap();
+
+        let mut watch = Watch::new(4 * u64::from(SHARDS));
+        let rounds = usize::from(SHARDS) / LOOKED_AT;
+        for _ in 0..rounds {
+            watch.look(&bench).await;
+        }
+        assert!(matches!(enrol().await, Err(crate::campaigns::Error::Behind)));
+        let last = store.events(shard, EventId::default(), 8).await.unwrap().pop().unwrap().0;
+        let held = hold(store, shard, AMQP, US).await.unwrap().unwrap();
+        assert!(delivered(store, shard, AMQP, US, &held, last).await.unwrap());
+        for _ in 1..rounds {
+            watch.look(&bench).await;
+            assert!(bench.backlog.full(), "not all shards were seen well below");
+        }
+        watch.look(&bench).await;
+        assert_eq!(enrol().await.unwrap().enrolled, 1);
     }
 
     #[tokio::test]
