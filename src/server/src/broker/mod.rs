@@ -7,13 +7,13 @@
 //! | module | about |
 //! | --- | --- |
 //! | [`topology`] | exchanges and queues, declared by the program |
-//! | [`link`] | a connection, and what went wrong with it in words |
-//! | [`supervise`] | keeps each half of the work going; readiness follows |
-//! | [`intake`] | the queues that work comes from, and what becomes of a message in the end |
-//! | [`envelope`] | what a message says of itself: its kind, its authority, its sender, its id |
-//! | [`events`] | the logs of the shards, drained into the exchange of events |
-//! | [`cloud`] | events as they are told outside |
-//! | [`work`] | from a message to the function that does it |
+//! | `link` | a connection, and what went wrong with it in words |
+//! | `supervise` | keeps each half of the work going; readiness follows |
+//! | `intake` | the queues that work comes from, and what becomes of a message in the end |
+//! | `envelope` | what a message says of itself: its kind, its authority, its sender, its id |
+//! | `events` | the logs of the shards, drained into the exchange of events |
+//! | `cloud` | events as they are told outside |
+//! | `work` | from a message to the function that does it |
 
 mod cloud;
 mod envelope;

@@ -1,7 +1,7 @@
 //! The one list of metrics: each name, what its labels are, its help text, and what a rise of it means to whoever is on call.
 //!
 //! `docs/metrics.md` is made from this list, and dashboards and rules may use no other names: tests hold them together.
-//! Label values come from enums ([`super::labels`]), from the configuration, or are bounded in number here.
+//! Label values come from enums (`labels`), from the configuration, or are bounded in number here.
 
 use super::campaigns::MOST_CAMPAIGNS;
 

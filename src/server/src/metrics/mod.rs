@@ -3,10 +3,10 @@
 //! | module | about |
 //! | --- | --- |
 //! | [`list`] | every metric there is: name, labels, help, and what it tells |
-//! | [`labels`] | the values that labels can have |
+//! | `labels` | the values that labels can have |
 //! | `register` | from the list to handles that cost nanoseconds |
 //! | `store` | a store that tells how long its calls take, and counts what its commits count |
-//! | [`campaigns`] | series of single campaigns, bounded in number and removed after the end |
+//! | `campaigns` | series of single campaigns, bounded in number and removed after the end |
 //! | `sessions` | how many sessions are open |
 //! | `sample` | what is not counted but looked at: backlog, clock, disk |
 //! | `machine` | what the machine grants: memory, disk |
