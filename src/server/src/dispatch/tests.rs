@@ -1,77 +1,19 @@
-//! Permits: what a route and a campaign's pace let through together.
+//! When devices are notified: windows, their own clocks, jobs that were waited for, ramps.
 
-use super::*;
-use crate::workbench::{Workbench, id};
-
-const NOW: Instant = Instant(1_000_000);
-
-fn route(per_second: u32) -> Route {
-    Route::Udp {
-        name: "udp".to_owned(),
-        per_second,
-        bind: "127.0.0.1:0".parse().unwrap(),
-        port: 2948,
-    }
-}
-
-/// Takes all there is in each millisecond of a second.
-fn in_a_second(permits: &mut Permits, live: &LiveCampaign, route: &Route, from: u64) -> usize {
-    let mut taken = 0;
-    for now in (from..from + 1000).map(Instant) {
-        let n = permits.available(live, route, route.per_second(), |of| of, now) as usize;
-        permits.take(live, route, now, n);
-        taken += n;
-    }
-    taken
-}
-
-/// Invariant 4: no limit is exceeded.
-#[tokio::test]
-async fn the_tighter_of_two_limits_holds() {
-    let bench = Workbench::new().await;
-    let slow = bench.launch("slow", "pace: {per_second: 50}").await;
-    let free = bench.launch("free", "").await;
-    let route = route(200);
-    assert!((45..=50).contains(&in_a_second(&mut Permits::default(), &slow, &route, NOW.0)));
-    assert!((180..=200).contains(&in_a_second(&mut Permits::default(), &free, &route, NOW.0)));
-    // Two campaigns share their route.
-    let mut permits = Permits::default();
-    let both = (0..1000).map(|step| {
-        let now = Instant(NOW.0 + step);
-        let mut taken = 0;
-        for live in [&slow, &free] {
-            let n = permits.available(live, &route, route.per_second(), |of| of, now) as usize;
-            permits.take(live, &route, now, n);
-            taken += n;
-        }
-        taken
-    });
-    assert!(both.sum::<usize>() <= 200);
-}
-
-#[tokio::test]
-async fn what_is_not_taken_is_not_used_up() {
-    let bench = Workbench::new().await;
-    let live = bench.launch("a", "pace: {per_second: 100}").await;
-    let mut permits = Permits::default();
-    let there = permits.available(&live, &route(1000), 1000, |of| of, NOW);
-    assert!(there > 0);
-    assert_eq!(permits.available(&live, &route(1000), 1000, |of| of, NOW), there);
-    permits.take(&live, &route(1000), NOW, there as usize);
-    assert_eq!(permits.available(&live, &route(1000), 1000, |of| of, NOW), 0);
-}
-
-#[tokio::test]
-async fn the_permits_of_ended_campaigns_are_forgotten() {
-    let bench = Workbench::new().await;
-    let live = bench.launch("a", "pace: {per_second: 100}").await;
-    let mut permits = Permits::default();
-    permits.available(&live, &route(1000), 1000, |of| of, NOW);
-    permits.forget_ended(&bench.live.snapshot());
-    assert_eq!(permits.campaigns.len(), 1);
-    permits.forget_ended(&crate::campaigns::live::Snapshot::default());
-    assert!(permits.campaigns.is_empty());
-}
+use super::{batch::in_time, pulled};
+use crate::{
+    campaigns::live::LiveCampaign,
+    enroll,
+    rows::PULL_UNTIL,
+    store::{Shard, Verdict},
+    turn::{self, Turn},
+    workbench::{Workbench, id},
+};
+use campaign::{
+    job::{Job, Outcome},
+    time::Instant,
+};
+use std::{sync::Arc, time::Duration};
 
 /// A time of day, `hours` from the hour in which `now` lies, by UTC.
 fn clock(now: Instant, hours: u64) -> String {
@@ -168,7 +110,7 @@ async fn a_job_that_waited_for_its_device_goes_to_a_route_when_its_time_is_over(
         matches!(job.job, Job::Waiting { not_before, .. } if Some(not_before) == live.terms.pull_until)
     );
     let shard = Shard::of(&id("IMEI:1").root());
-    switch(&bench, &live, shard).await.unwrap();
+    pulled::switch(&bench, &live, shard).await.unwrap();
     assert_eq!(
         bench.device(&id("IMEI:1")).await.0.job(live.seq).unwrap().route,
         PULL_UNTIL,
@@ -176,7 +118,7 @@ async fn a_job_that_waited_for_its_device_goes_to_a_route_when_its_time_is_over(
     );
     turn.step(live.seq, |job| job.on_postponed(now));
     assert_eq!(bench.commit(&id("IMEI:1"), turn.into_change()).await, Verdict::Done);
-    switch(&bench, &live, shard).await.unwrap();
+    pulled::switch(&bench, &live, shard).await.unwrap();
     assert_eq!(bench.device(&id("IMEI:1")).await.0.job(live.seq).unwrap().route, "udp");
     let queue = turn::waiting(live.campaign.lane(), live.seq, "udp");
     let claimed = bench.store.claim(shard, &[queue], 9, Duration::from_secs(1)).await.unwrap();

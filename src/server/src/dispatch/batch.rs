@@ -1,0 +1,227 @@
+//! One claim's devices: read, notified together, committed together.
+
+use super::notice;
+use crate::{
+    campaigns::live::LiveCampaign,
+    engine::Engine,
+    enroll,
+    metrics::labels::{Milestone, NotSent},
+    notify::{Channel, Next, Push, SendError},
+    receipts::Expected,
+    rows::{Detail, DeviceId},
+    store::{Change, Claimed, Shard, StoreError, Table, Verdict},
+    turn::{self, Turn},
+};
+use campaign::{
+    document::Lane,
+    job::{Job, Outcome},
+};
+use futures_util::future::join_all;
+
+/// How often a device is decided anew when others keep moving it.
+const TRIES: usize = 8;
+
+/// Why a batch failed as a whole.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BatchError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A device of a batch, and what became of its notification: kept over the rounds of a conflict, so that nothing is sent
+/// twice here.
+struct Claim {
+    id: DeviceId,
+    tried: Option<Tried>,
+    /// Which attempt it was.
+    attempt: u8,
+}
+
+type Tried = Result<Vec<String>, SendError>;
+
+/// Notifies the devices of one claim: all of them are sent together, then committed together.
+pub(super) async fn notify(
+    engine: &Engine,
+    live: &LiveCampaign,
+    shard: Shard,
+    route: &str,
+    claimed: Vec<Claimed>,
+) -> Result<(), BatchError> {
+    let queue = turn::waiting(live.campaign.lane(), live.seq, route);
+    // Only queues of configured routes are claimed.
+    let counted = engine.metrics.route(route);
+    let Some(channel) = engine.routes.get(route) else { return Ok(()) };
+    let mut claims: Vec<Claim> = claimed
+        .iter()
+        .filter_map(|claimed| DeviceId::from_root(&claimed.member))
+        .map(|id| Claim { id, tried: None, attempt: 0 })
+        .collect();
+    let _closed = engine.gate.close(shard).await;
+    for _ in 0..TRIES {
+        let keys: Vec<_> = claims.iter().map(|claim| claim.id.key(Table::Device)).collect();
+        let rows = engine.store.read(shard, &keys).await?;
+        let now = engine.store.now().await?;
+        let current = engine.live.snapshot();
+        // As it is now: a campaign that was paused since the claim sends nothing more.
+        let may = current.get(live.seq).is_some_and(|live| live.state.may_notify());
+        let mut changes = Vec::with_capacity(claims.len());
+        let mut orphans = Vec::new();
+        let mut turns = Vec::with_capacity(claims.len());
+        for (claim, row) in claims.into_iter().zip(rows) {
+            let Some(row) = row else {
+                // The device is gone: its place in the queue is an orphan.
+                changes.push(
+                    Change::new()
+                        .if_absent(claim.id.key(Table::Device))
+                        .queue_remove(queue.clone(), claim.id.root()),
+                );
+                orphans.push(claim);
+                continue;
+            };
+            let Some(device) = turn::readable(&claim.id, &row) else { continue };
+            let mut turn = Turn::new(claim.id.clone(), device, row.revision, now);
+            turn.claimed(queue.clone());
+            turn.stop(&current);
+            turns.push((claim, turn));
+        }
+        let sends = turns.iter_mut().map(async |(claim, turn)| {
+            if claim.tried.is_none() && may && is_due(turn, live) && in_time(turn, live) {
+                count_due(engine, turn, live.seq);
+                let (tried, left) = send(engine, turn, live, channel).await;
+                if let Some(counted) = counted {
+                    counted.count(left);
+                }
+                claim.tried = tried;
+            }
+            if let Some(tried) = &claim.tried {
+                conclude(turn, live, tried);
+                claim.attempt =
+                    turn.device.job(live.seq).map_or(0, |active| active.job.so_far().attempts);
+            }
+        });
+        join_all(sends).await;
+        claims = orphans;
+        for (claim, turn) in turns {
+            changes.push(turn.into_change());
+            claims.push(claim);
+        }
+        let verdicts = engine.store.commit(shard, changes).await?;
+        for (claim, _) in
+            claims.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Done)
+        {
+            expect(engine, claim, live, route);
+        }
+        claims = claims
+            .into_iter()
+            .zip(verdicts)
+            .filter(|(_, verdict)| *verdict == Verdict::Conflict)
+            .map(|(claim, _)| claim)
+            .collect();
+        if claims.is_empty() {
+            return Ok(());
+        }
+    }
+    tracing::warn!(
+        devices = claims.len(),
+        "devices were moved by others again and again; their jobs come back"
+    );
+    Ok(())
+}
+
+/// Leaves word of the messages that a notification went out in, so that their receipts find it.
+fn expect(engine: &Engine, claim: &Claim, live: &LiveCampaign, route: &str) {
+    let Some(Ok(ids)) = &claim.tried else { return };
+    for message_id in ids.iter().filter(|id| !id.is_empty()) {
+        engine.awaited.expect(Expected {
+            route: route.to_owned(),
+            message_id: message_id.clone(),
+            device: claim.id.clone(),
+            seq: live.seq,
+            attempt: claim.attempt,
+            validity: live.terms.answer_within,
+        });
+    }
+}
+
+fn is_due(turn: &Turn, live: &LiveCampaign) -> bool {
+    let now = turn.now();
+    turn.device.job(live.seq).is_some_and(
+        |active| matches!(active.job, Job::Waiting { not_before, .. } if not_before <= now),
+    )
+}
+
+/// What a notification that was tried makes of its job.
+fn conclude(turn: &mut Turn, live: &LiveCampaign, tried: &Tried) {
+    let (now, sid) = (turn.now(), turn.device.next_sid);
+    let next = tried.as_ref().map_or_else(SendError::next, |_ids| Next::Notified);
+    match next {
+        Next::Notified => turn.step(live.seq, |job| job.on_notified(sid, now, &live.terms)),
+        Next::Refused => {
+            turn.step(live.seq, |job| job.on_refused(now, rand::random(), &live.terms));
+        }
+        Next::Postponed(pause) => {
+            let pause = pause.mul_f64(rand::random_range(0.5..1.5));
+            turn.step(live.seq, |job| job.on_postponed(now.plus(pause)));
+        }
+        Next::GivenUp => {
+            let why = tried.as_ref().err().map(ToString::to_string);
+            let detail = Detail { uri: None, status: None, phase: None, why };
+            turn.end(live.seq, Outcome::Unreachable, Some(detail));
+        }
+    }
+}
+
+/// Whether the device may be notified now by its own clock; otherwise its job waits for the next opening, or ends when there is
+/// none. A window may also have closed since the claim.
+pub(super) fn in_time(turn: &mut Turn, live: &LiveCampaign) -> bool {
+    let now = turn.now();
+    let why = match live.campaign.first_chance(now, &turn.device.time_zone) {
+        Ok(Some(at)) if at <= now => return true,
+        Ok(Some(at)) => {
+            turn.step(live.seq, |job| job.on_postponed(at));
+            return false;
+        }
+        Ok(None) => enroll::NO_WINDOW.to_owned(),
+        Err(unknown) => unknown.to_string(),
+    };
+    let detail = Detail { uri: None, status: None, phase: None, why: Some(why) };
+    turn.end(live.seq, Outcome::NotApplicable, Some(detail));
+    false
+}
+
+/// Counts a job that is taken for its first notification.
+fn count_due(engine: &Engine, turn: &Turn, seq: u64) {
+    if turn.device.job(seq).is_some_and(|active| active.job.so_far().attempts == 0) {
+        engine.metrics.milestones.at(Milestone::Due).increment(1);
+    }
+}
+
+/// Sends the notification of one job; ends the job when none can be made for its device.
+async fn send(
+    engine: &Engine,
+    turn: &mut Turn,
+    live: &LiveCampaign,
+    channel: &Channel,
+) -> (Option<Tried>, Result<(), NotSent>) {
+    let octets = match notice::prepare(engine, turn, live) {
+        Ok(octets) => octets,
+        Err(unfit) => {
+            let detail =
+                Detail { uri: None, status: None, phase: None, why: Some(unfit.to_string()) };
+            turn.end(live.seq, Outcome::Unreachable, Some(detail));
+            return (None, Err(unfit.reason()));
+        }
+    };
+    let push = Push {
+        octets: &octets,
+        reference: turn.device.next_sid,
+        validity: live.terms.answer_within,
+        urgent: live.campaign.lane() != Lane::Mass,
+    };
+    let tried = channel.send(&turn.device, &push, turn.now()).await;
+    if let Err(error) = &tried {
+        tracing::debug!(error = error as &dyn std::error::Error, "a notification did not leave");
+    }
+    let left = tried.as_ref().map(drop).map_err(SendError::reason);
+    (Some(tried), left)
+}
