@@ -13,6 +13,7 @@
 //! | `trust` | who believes whom: credentials and nonces of both sides |
 //! | `mac` | digests of whole messages, in an HTTP header |
 //! | `work` | carrying out what the server orders |
+//! | `reading` | nodes that the server reads |
 //! | `object` | large objects that come in parts |
 //! | `answers` | how answers are shared out over messages, by devices that are well and by others |
 //! | `package` | headers, credentials and package 1 |
@@ -26,6 +27,7 @@ mod listen;
 mod mac;
 mod object;
 mod package;
+mod reading;
 mod speak;
 #[cfg(test)]
 mod tests;

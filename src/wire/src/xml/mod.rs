@@ -2,12 +2,14 @@
 //!
 //! | module | about |
 //! | --- | --- |
-//! | `read` | octets to events: character sets, entities, namespaces, limits |
+//! | `text` | octets to text: character sets, and what XML has no place for |
+//! | `read` | text to events: entities, namespaces, limits |
 //! | `write` | the form that every known client takes |
 //! | `infoset` | whether two documents say the same |
 
 mod infoset;
 mod read;
+mod text;
 mod write;
 
 pub(crate) use infoset::{Infoset, parse};
