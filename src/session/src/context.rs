@@ -35,7 +35,7 @@ pub struct Context<'a> {
     pub proven: bool,
     /// What the request says in `x-syncml-hmac`.
     pub mac: Mac<'a>,
-    /// SHA-256 of the body, by which a repeat is known.
+    /// SHA-256 of the body and of what came in `x-syncml-hmac`, by which a repeat is known.
     pub body_digest: [u8; 32],
     pub encoding: Encoding,
     /// The largest reply, in octets, to a device that names no `MaxMsgSize`.

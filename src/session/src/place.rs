@@ -10,7 +10,7 @@ use wire::{
 /// What a message is to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// The last message again, octet for octet: its answer was lost. The stored answer is sent again.
+    /// The last message again, octet for octet, with the digest beside it: its answer was lost. The stored answer is sent again.
     Repeat,
     /// It goes on; `gap` messages in between were never seen.
     Next { gap: u32 },
@@ -24,7 +24,7 @@ pub enum Place {
 }
 
 impl Session {
-    /// Where a message with this session's id stands. `body_digest` is the SHA-256 of its body; `claims` is whether it
+    /// Where a message with this session's id stands. `body_digest` is that of [`crate::Context`]; `claims` is whether it
     /// brings credentials, in it or beside it.
     pub fn place(&self, message: &Message, body_digest: &[u8; 32], claims: bool) -> Place {
         let MsgId(last) = self.last.msg;

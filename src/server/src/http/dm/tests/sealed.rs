@@ -96,3 +96,30 @@ async fn an_hmac_session_is_sealed_in_both_directions_and_nothing_weaker_gets_in
     assert!(went_on.headers.contains_key("x-syncml-hmac"));
     server.stop().await;
 }
+
+/// D5: package 1 of a device that starts over may be the same octets, under the nonce that the lost session gave it. That is
+/// no repeat: the old answer would give it the nonce which it has just used.
+#[tokio::test]
+async fn the_same_octets_under_another_nonce_begin_a_new_session() {
+    let server = Server::start("").await;
+    register(&server, "IMEI:1").await;
+    server.launch(&["IMEI:1"]).await;
+    let (phone, path) = (Phone::new("IMEI:1", "5"), "/dm/operator");
+    let nonce = server.say(&phone.hello(1, None)).await.nonce();
+    let hello = phone.hello(2, None);
+    let right = mac("IMEI:1", Phone::PASSWORD, &nonce, &hello);
+    let opened = send(&server, path, &hello, Some(&right)).await;
+
+    let anew = mac("IMEI:1", Phone::PASSWORD, &opened.nonce(), &hello);
+    let begun = send(&server, path, &hello, Some(&anew)).await;
+    assert_eq!(begun.code(), 200);
+    assert_ne!(begun.nonce(), opened.nonce());
+    assert_ne!(begun.path(), opened.path(), "a session of its own");
+    // Its own repeat is one; and whoever cannot prove the octets is not told what was answered to them.
+    let again = send(&server, path, &hello, Some(&anew)).await;
+    assert_eq!(again.body, begun.body);
+    assert_eq!(send(&server, path, &hello, None).await.status, 400);
+    let guessed = mac("IMEI:1", "guessed", &begun.nonce(), &hello);
+    assert_eq!(send(&server, path, &hello, Some(&guessed)).await.code(), 401);
+    server.stop().await;
+}
