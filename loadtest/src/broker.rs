@@ -4,6 +4,7 @@
 //! users. When the process that it was made for is gone, however it went, a watcher takes the node down.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     io,
     net::TcpListener,
     os::unix::process::CommandExt,
@@ -239,13 +240,19 @@ impl Drop for Broker {
 }
 
 impl Ports {
+    /// Three that are free and lie below those that the system gives out by itself: nobody takes them before the node does,
+    /// nor while it is down.
     fn free() -> io::Result<Self> {
-        // All three at once, so that they differ.
-        let free: Vec<_> =
-            (0..3).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<Result<_, _>>()?;
-        let mut ports = free.iter().map(|free| free.local_addr().map(|at| at.port()));
-        let mut port = || ports.next().unwrap_or_else(|| Err(io::ErrorKind::AddrInUse.into()));
-        Ok(Self { amqp: port()?, distribution: port()?, epmd: port()? })
+        let mut free = Vec::new();
+        let thrown = (0..1_000).map(|_| RandomState::new().hash_one(()) % 20_000);
+        for port in thrown.filter_map(|port| u16::try_from(10_000 + port).ok()) {
+            // Held until all three are found, so that they differ.
+            free.extend(TcpListener::bind(("127.0.0.1", port)).map(|held| (port, held)));
+            if let [(amqp, _), (distribution, _), (epmd, _)] = free[..] {
+                return Ok(Self { amqp, distribution, epmd });
+            }
+        }
+        Err(io::ErrorKind::AddrInUse.into())
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     upstream::{campaign, chunk},
     world::{AUTHORITY, Plan, World, a_world},
 };
-use api::MessageType::{Chunk, Submit};
+use api::MessageType::{self, Chunk, Submit};
 use loadtest::{Mix, broker::Broker};
 use std::time::Duration;
 
@@ -14,22 +14,29 @@ const DEVICES: u64 = 400;
 const OF: u64 = 20;
 
 /// Sends until the broker says that it has the message, as whoever must not lose it does.
-async fn send_until_taken(broker: &Broker, sender: &mut Upstream, id: &str, body: &str) {
+pub(crate) async fn send_until_taken(
+    broker: &Broker,
+    sender: &mut Upstream,
+    (kind, vhost): (MessageType, usize),
+    id: &str,
+    body: &str,
+) {
     loop {
-        let properties = sender.named(id).with_type(Chunk.name().into());
-        let sent = sender.publish("chunk.operator", properties, body.as_bytes());
+        let properties = sender.named(id).with_type(kind.name().into());
+        let key = format!("{}.operator", kind.key());
+        let sent = sender.publish(&key, properties, body.as_bytes());
         match tokio::time::timeout(Duration::from_secs(5), sent).await {
             Ok(Some(())) => return,
-            Ok(None) | Err(_) => *sender = back(broker, "billing").await,
+            Ok(None) | Err(_) => *sender = back(broker, "billing", vhost).await,
         }
     }
 }
 
 /// Connects as soon as the broker is there.
-async fn back(broker: &Broker, user: &str) -> Upstream {
+pub(crate) async fn back(broker: &Broker, user: &str, vhost: usize) -> Upstream {
     loop {
         let connected =
-            tokio::time::timeout(Duration::from_secs(5), Upstream::try_at(broker, user, VHOST));
+            tokio::time::timeout(Duration::from_secs(5), Upstream::try_at(broker, user, vhost));
         match connected.await {
             Ok(Some(upstream)) => return upstream,
             Ok(None) | Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
@@ -72,24 +79,24 @@ async fn a_broker_that_is_killed_or_stands_still_loses_nothing() {
     let parts = u32::try_from(DEVICES / OF).unwrap();
     for part in 0..parts / 2 {
         let body = chunk(&world, "gold", part, Some(parts), OF);
-        send_until_taken(&broker, &mut billing, &format!("c{part}"), &body).await;
+        send_until_taken(&broker, &mut billing, (Chunk, VHOST), &format!("c{part}"), &body).await;
     }
     broker.kill();
     until_ready(&world, false).await;
     broker.restart().await.unwrap();
     for part in parts / 2..parts {
         let body = chunk(&world, "gold", part, Some(parts), OF);
-        send_until_taken(&broker, &mut billing, &format!("c{part}"), &body).await;
+        send_until_taken(&broker, &mut billing, (Chunk, VHOST), &format!("c{part}"), &body).await;
     }
     until_ready(&world, true).await;
 
     // In the middle of events: some were told, the rest waits or is on its way.
-    let mut listener = back(&broker, "noc").await;
+    let mut listener = back(&broker, "noc", VHOST).await;
     let mut events = listener.hear().await;
     assert!(told.until(&mut events, |told| told.results.len() > 50).await);
     broker.kill();
     broker.restart().await.unwrap();
-    listener = back(&broker, "noc").await;
+    listener = back(&broker, "noc", VHOST).await;
     events = listener.hear().await;
     assert!(told.until(&mut events, |told| told.results.len() > 150).await);
 
@@ -102,7 +109,7 @@ async fn a_broker_that_is_killed_or_stands_still_loses_nothing() {
     assert_eq!((ending.count("applied"), ending.view.progress.enrolled), (DEVICES, DEVICES));
     let all = |told: &Told| told.results.len() as u64 == DEVICES && told.ended("gold");
     while !told.until(&mut events, all).await {
-        listener = back(&broker, "noc").await;
+        listener = back(&broker, "noc", VHOST).await;
         events = listener.hear().await;
     }
     assert!(told.results.values().all(|outcome| outcome == "applied"));

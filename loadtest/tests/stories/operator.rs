@@ -7,8 +7,8 @@ use api::{
 use reqwest::{Client, Response, header::CONTENT_TYPE};
 use std::{collections::BTreeMap, time::Duration};
 
-/// The longest time that anything here is waited for: a disk may be busy with other things for a minute.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+/// The longest time that anything here is waited for: a machine may be busy with other things for minutes.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
 /// How often a state that is waited for is looked at.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
 

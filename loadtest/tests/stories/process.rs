@@ -55,8 +55,16 @@ pub(crate) struct Redis {
 
 /// How many rounds a story plays that kills again and again; the variable `REVEILLE_ROUNDS` makes it more.
 pub(crate) fn rounds(here: u64) -> u64 {
-    let asked = std::env::var_os("REVEILLE_ROUNDS");
-    asked.map_or(here, |rounds| rounds.to_str().unwrap().parse().unwrap())
+    asked("REVEILLE_ROUNDS").unwrap_or(here)
+}
+
+/// What the dice of a story begin with: another each time, unless `REVEILLE_SEED` names one that was printed before.
+pub(crate) fn seed() -> u64 {
+    asked("REVEILLE_SEED").unwrap_or_else(rand::random)
+}
+
+fn asked(variable: &str) -> Option<u64> {
+    Some(std::env::var_os(variable)?.to_str().unwrap().parse().unwrap())
 }
 
 impl Redis {
@@ -73,10 +81,6 @@ impl Redis {
         Self { server, home, port }
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
-    }
-
     fn run(home: &Path, port: u16) -> Child {
         Command::new("redis-server")
             .args(["redis.conf", "--port", &port.to_string(), "--logfile", "redis.log"])
@@ -85,6 +89,20 @@ impl Redis {
             .kill_on_drop(true)
             .spawn()
             .expect("redis-server is there; install it with: apt-get install redis-server")
+    }
+
+    /// Answers nobody, with its connections open, until [`Self::go_on`].
+    pub(crate) async fn stand_still(&self) {
+        self.signal("-STOP").await;
+    }
+
+    pub(crate) async fn go_on(&self) {
+        self.signal("-CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let id = self.server.id().unwrap().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
     }
 
     /// `kill -9`, and a start on the same files.
@@ -104,9 +122,14 @@ impl Site {
 
     /// One of several servers over a Redis. All are known by one name, as behind a spreader of load.
     pub(crate) fn over(redis: &Redis) -> Self {
+        Self::over_with(redis, "")
+    }
+
+    /// The same with more sections of settings.
+    pub(crate) fn over_with(redis: &Redis, more: &str) -> Self {
         let key = serde_json::to_string(&redis.home.path().join("vault.key")).unwrap();
         let settings = format!(
-            "[store]\nkind = \"redis\"\nurls = [\"redis://127.0.0.1:{}\"]\nexpected_devices = 1000\n[vault]\nkey_file = {key}\n",
+            "[store]\nkind = \"redis\"\nurls = [\"redis://127.0.0.1:{}\"]\nexpected_devices = 1000\n[vault]\nkey_file = {key}\n{more}\n",
             redis.port
         );
         Self::with(tempfile::tempdir().unwrap(), PathBuf::new(), &settings)

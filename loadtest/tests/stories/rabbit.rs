@@ -182,10 +182,15 @@ impl Upstream {
 
     /// Goes on listening where somebody left off.
     pub(crate) async fn hear(&self) -> Consumer {
+        self.try_hear().await.expect("the queue is there")
+    }
+
+    /// `None` while the broker is not all there.
+    pub(crate) async fn try_hear(&self) -> Option<Consumer> {
         let (tag, options) = (ShortString::from(""), BasicConsumeOptions::default());
         let consuming =
             self.channel.basic_consume("listener".into(), tag, options, FieldTable::default());
-        consuming.await.unwrap()
+        consuming.await.ok()
     }
 }
 

@@ -273,7 +273,12 @@ pub(super) async fn find(engine: &Engine, id: &CampaignId) -> Result<Arc<LiveCam
         return Ok(live);
     }
     match update::load::<CampaignRow>(engine.store(), id.shard(), &id.key()).await? {
-        Some((row, _)) => Err(Error::Closed(row.state.name())),
+        Some((row, _)) if row.state.is_over() => Err(Error::Closed(row.state.name())),
+        // It was accepted elsewhere since we looked, or is about to be: then it will be there in a moment.
+        Some(_) => {
+            engine.refresh().await?;
+            find().ok_or_else(|| not_found(id))
+        }
         None => Err(not_found(id)),
     }
 }

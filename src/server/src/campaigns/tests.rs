@@ -247,6 +247,18 @@ async fn the_directory_survives_what_a_crash_leaves() {
     assert_eq!(bench.live.snapshot().all().count(), 0);
 }
 
+/// A part that gets to another process while its campaign is being accepted must come again, and not be turned away for good.
+#[tokio::test]
+async fn a_campaign_that_is_about_to_be_there_is_not_said_to_be_closed() {
+    let bench = fleet().await;
+    let live = bench.launch("a", "devices: {file: x}\n").await;
+    // Its row is there, and what this process knows was read before.
+    live::strike(bench.store(), live.seq).await.unwrap();
+    bench.refresh().await.unwrap();
+    let early = enroll_part(&bench, "operator", "a", 0, None, vec!["IMEI:1".to_owned()]).await;
+    assert!(matches!(early, Err(Error::NotFound { .. })), "{early:?}");
+}
+
 /// A result that stands guards against the job, even if the device's row forgot it.
 #[tokio::test]
 async fn a_device_with_a_result_is_not_enrolled_again() {
