@@ -12,7 +12,7 @@ use crate::{
 use anyhow::Context;
 use clap::ValueEnum;
 use std::{path::PathBuf, process::ExitCode};
-use wire::{Encoding, WriteError};
+use wire::{Encoding, Limits, WriteError, message::Message};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -56,6 +56,14 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> anyhow::Result<Exit
         ))
         .into());
     };
+    if let Some(Packet::Message(whole)) = packet.document()
+        && !says_all(&octets, args.to, &whole.message)
+    {
+        writeln!(
+            console.err,
+            "note: this encoding cannot say all of {name}: what has no place in it, such as attributes of Data, is left out"
+        )?;
+    }
     let is_text = args.to == To::Xml;
     if args.hex {
         writeln!(console.out, "{}", hex::encode(octets))?;
@@ -66,8 +74,20 @@ pub(crate) fn run(args: &Args, console: &mut Console<'_>) -> anyhow::Result<Exit
         .into());
     } else {
         console.out.write_all(&octets)?;
+        if console.live {
+            console.out.write_all(b"\n")?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a reader of the octets gets the same message.
+fn says_all(octets: &[u8], to: To, message: &Message) -> bool {
+    let encoding = match to {
+        To::Wbxml => Encoding::Wbxml,
+        To::Xml => Encoding::Xml,
+    };
+    encoding.read(octets, &Limits::default()).is_ok_and(|read| read == *message)
 }
 
 /// The document in the packet in another encoding; `None` when it has none, or there is no document.

@@ -71,8 +71,15 @@ fn digits(text: &str) -> Option<Vec<u8>> {
     hex::decode(digits).ok().filter(|octets| !octets.is_empty())
 }
 
-/// A dump: each line an offset that counts on from the line before, octets, and perhaps their characters.
+/// A dump: each line an offset that counts on from the line before, octets, and perhaps their characters. `od` counts in
+/// octal digits, and with a single blank after them.
 fn dump(text: &str) -> Option<Vec<u8>> {
+    counted(text, offset)
+        .or_else(|| counted(text, |line| od(line, 16)))
+        .or_else(|| counted(text, |line| od(line, 8)))
+}
+
+fn counted(text: &str, offset: impl Fn(&str) -> Option<(usize, &str)>) -> Option<Vec<u8>> {
     let lines: Vec<(usize, &str)> =
         text.lines().filter(|line| !line.trim().is_empty()).map(offset).collect::<Option<_>>()?;
     let ends = lines.iter().skip(1).map(|(offset, _)| Some(*offset)).chain([None]);
@@ -99,15 +106,26 @@ fn dump(text: &str) -> Option<Vec<u8>> {
 fn offset(line: &str) -> Option<(usize, &str)> {
     let line = line.trim_start();
     let line = line.strip_prefix("0x").unwrap_or(line);
-    let end = line.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(line.len());
-    let (digits, rest) =
-        line.split_at_checked(end).filter(|(digits, _)| (4..=8).contains(&digits.len()))?;
+    let (digits, rest) = line.split_at(number(line));
     let rest = match rest.strip_prefix(':') {
         Some(rest) => rest,
         None if rest.is_empty() || rest.starts_with("  ") || rest.starts_with('\t') => rest,
         None => return None,
     };
+    (4..=8).contains(&digits.len()).then_some(())?;
     Some((usize::from_str_radix(digits, 16).ok()?, rest))
+}
+
+/// The same of a line of `od`: six or seven digits. It ends with a line that has nothing but the length.
+fn od(line: &str, radix: u32) -> Option<(usize, &str)> {
+    let (digits, rest) = line.split_at(number(line));
+    let whole = (6..=7).contains(&digits.len()) && (rest.is_empty() || rest.starts_with(' '));
+    Some((usize::from_str_radix(whole.then_some(digits)?, radix).ok()?, rest))
+}
+
+/// How many hexadecimal digits a line begins with.
+fn number(line: &str) -> usize {
+    line.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(line.len())
 }
 
 /// Takes at most `wanted` octets off a line, up to the characters beside them.
@@ -170,6 +188,8 @@ mod tests {
             "00000000  02 6a 00                                          |.j.|\n00000003\n",
             "\t0x0000:  026a 00                                  .j.",
             "0000   02 6a 00   .j.",
+            "0000000 02 6a 00\n0000003\n",
+            "000000 02 6a 00\n000003\n",
         ] {
             assert_eq!(octets(text), [0x02, 0x6a, 0x00], "{text:?}");
         }
@@ -186,6 +206,12 @@ mod tests {
         let canonical = "00000000  30 61 62 63 64 65 66 20  30 61 62 63 64 65 66 20  |0abcdef 0abcdef |\n\
                          00000010  61 62 63 64                                       |abcd|\n00000014\n";
         assert_eq!(octets(canonical), b"0abcdef 0abcdef abcd");
+        for radix in [
+            "0000000 30 61 62 63 64 65 66 20 30 61 62 63 64 65 66 20\n0000020 61 62\n0000022\n",
+            "000000 30 61 62 63 64 65 66 20 30 61 62 63 64 65 66 20\n000010 61 62\n000012\n",
+        ] {
+            assert_eq!(octets(radix), b"0abcdef 0abcdef ab", "{radix}");
+        }
         // two short messages of eight digits each are no dump: their first octets do not count on
         assert_eq!(find(b"06050403\n01020304\n".to_vec()).lines.len(), 2);
     }

@@ -99,6 +99,9 @@ pub(super) fn notification(octets: &[u8], look: Look<'_>) -> Result<Packet, Prob
     }
 }
 
+/// More than any sender's: a digest, a header, the name of a server, and what a vendor adds; short messages carry it.
+const LIKELY: usize = 4 * 1024;
+
 /// Package #0, unless no sender would write it so: nearly any octets have the shape of a notification.
 pub(super) fn likely_notification(octets: &[u8], look: Look<'_>) -> Result<Packet, Problem> {
     let version = match octets {
@@ -107,6 +110,10 @@ pub(super) fn likely_notification(octets: &[u8], look: Look<'_>) -> Result<Packe
         }
         _ => return Err(Problem::new(NotificationError::TooShort.to_string())),
     };
+    if octets.len() > LIKELY {
+        let told = format!("no notification has {} octets", octets.len());
+        return Err(Problem::new(told));
+    }
     if !(1..=20).contains(&version) {
         let told = format!("at octet 16: no notification has version {}", version_name(version));
         return Err(Problem::new(told));

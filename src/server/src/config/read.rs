@@ -290,7 +290,7 @@ impl Places {
             .message()
             .trim_end()
             .replace("unknown field", "unknown key")
-            .replace("missing field", "there is no key");
+            .replace("missing field", "this key is missing:");
         let unknown = what.strip_prefix("unknown key `").and_then(|rest| rest.split('`').next());
         let about = span.as_ref().and_then(|span| {
             let mut matching =
