@@ -16,6 +16,7 @@ use std::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Checks what can be known without a server: keys, types, ids, URIs, expressions, templates, and what contradicts itself.
+A file of devices that is not there is remarked on.
 What the authority may write and which devices there are, `campaign submit --dry-run` asks the server.
 
 Example:
@@ -27,8 +28,16 @@ pub struct Check {
 
 pub(super) fn run(args: &Check, console: &mut Console<'_>) -> anyhow::Result<ExitCode> {
     let text = text(&args.file)?;
-    if let Err(problems) = read(&text) {
-        return tell(&args.file, &problems, console);
+    let campaign = match read(&text) {
+        Ok(campaign) => campaign,
+        Err(problems) => return tell(&args.file, &problems, console),
+    };
+    if let Some(file) = &campaign.devices().file
+        && let Err(error) = input::open(&beside(&args.file, file))
+    {
+        // The document may be checked elsewhere than it is submitted.
+        console
+            .remark(format_args!("note: devices.file: {error:#}; `campaign submit` needs it"))?;
     }
     if !console.json {
         writeln!(console.out, "{}: no problem found", input::name(&args.file))?;
@@ -60,6 +69,11 @@ pub(super) fn tell(
         console.remark(format_args!("{name}:{place} {path}{what}{help}"))?;
     }
     Ok(ExitCode::FAILURE)
+}
+
+/// The path of the file of devices, beside the document that names it.
+pub(super) fn beside(document: &Path, file: &str) -> PathBuf {
+    document.parent().map_or_else(|| file.into(), |folder| folder.join(file))
 }
 
 /// Reads and checks a document with what is known without a server; what is wrong is said as the server would say it.

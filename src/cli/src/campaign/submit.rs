@@ -55,7 +55,7 @@ pub(super) async fn run(
     // Opened before anything is submitted: a campaign without its devices helps nobody.
     let devices = match named {
         Some(file) => {
-            let path = beside(&args.file, &file);
+            let path = check::beside(&args.file, &file);
             let (source, length) =
                 input::open(&path).context("the campaign names a file of devices")?;
             Some((path, Lines::new(source, file), length))
@@ -127,11 +127,6 @@ fn dry(view: &CampaignView, console: &mut Console<'_>) -> anyhow::Result<ExitCod
         writeln!(console.out, "{}/{} would be accepted", view.authority, view.id)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The path of the file, beside the document that names it.
-fn beside(document: &Path, file: &str) -> PathBuf {
-    document.parent().map_or_else(|| file.into(), |folder| folder.join(file))
 }
 
 async fn enrol(

@@ -262,6 +262,19 @@ fn the_documented_campaign_and_the_demonstrated_one_are_in_order() {
 }
 
 #[test]
+fn a_file_of_devices_that_is_not_there_is_remarked_on() {
+    let folder = TempDir::new().unwrap();
+    let text = page("campaign-document.md");
+    let (_, rest) = text.split_once("```yaml\n").unwrap();
+    let file = a_file(&folder, "c.yaml", rest.split_once("```").unwrap().0.as_bytes());
+    let ended = reveille(&["campaign", "check", &file]);
+    assert!(ended.is(0) && ended.err.contains("note: devices.file: cannot open"), "{ended:?}");
+    a_file(&folder, "gold.csv", b"IMEI:1\n");
+    let ended = reveille(&["campaign", "check", &file]);
+    assert!(ended.is(0) && ended.err.is_empty(), "{ended:?}");
+}
+
+#[test]
 fn every_mistake_of_a_campaign_is_told_at_once_with_its_line() {
     let folder = TempDir::new().unwrap();
     let text = "campaign: Bad Name\nauthority: operator\ndevices:\n  group: gold\nsetings: []\nwaves: []\nsettings:\n  - uri: ./A\n    format: number\n";
