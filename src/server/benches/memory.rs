@@ -16,7 +16,7 @@ use std::{
 };
 
 const SETTINGS: &str = include_str!("../../../deploy/redis.conf");
-const LINES: u64 = 1000;
+const LINES: u64 = 5000;
 
 /// A Redis that goes with the bench.
 struct Private(Child);
@@ -49,12 +49,11 @@ async fn measure(devices: u64) -> anyhow::Result<()> {
     let idle = used().await?;
     say(&format!("devices                {devices}"))?;
     say(&format!("idle device            {:.0} octets (300)", each(empty, idle, devices)))?;
-    let numbers = (devices / 4).max(1);
-    import(&running, 0..numbers, true).await?;
+    import(&running, 0..devices, true).await?;
     let looked = used().await?;
     say(&format!(
         "look-up, and its number in the device's row  {:.0} octets (41)",
-        each(idle, looked, 2 * numbers)
+        each(idle, looked, 2 * devices)
     ))?;
 
     let view = campaigns::submit(running.engine(), CAMPAIGN, false).await?.view;

@@ -4,6 +4,8 @@
 //! session, [`ResultRow`] as long as its report. Every stored form begins with a version octet; a binary reads its own
 //! version and the one before.
 
+mod packed;
+
 use crate::store::{Key, Table};
 use campaign::{
     job::{Job, Outcome},
@@ -24,7 +26,7 @@ pub enum RowError {
     Damaged(#[source] postcard::Error),
 }
 
-/// Something with a stored form: a version octet, then postcard.
+/// Something with a stored form: a version octet, then postcard (or what it says itself).
 pub trait Stored: Serialize + DeserializeOwned {
     const VERSION: u8 = 1;
 
@@ -36,13 +38,18 @@ pub trait Stored: Serialize + DeserializeOwned {
     fn from_octets(octets: &[u8]) -> Result<Self, RowError> {
         let (version, rest) = octets.split_first().ok_or(RowError::Empty)?;
         if *version == Self::VERSION {
-            return postcard::from_bytes(rest).map_err(RowError::Damaged);
+            return Self::read(rest).map_err(RowError::Damaged);
         }
         let before = (*version == Self::VERSION - 1).then(|| Self::from_before(rest)).flatten();
         match before {
             Some(row) => row.map_err(RowError::Damaged),
             None => Err(RowError::Version(*version, Self::VERSION)),
         }
+    }
+
+    /// Reads what stands behind the version octet.
+    fn read(rest: &[u8]) -> Result<Self, postcard::Error> {
+        postcard::from_bytes(rest)
     }
 
     /// Reads what the version before wrote behind its version octet; `None` when there was none.
@@ -213,12 +220,19 @@ pub struct ServerAccount {
 }
 
 impl Stored for Device {
-    const VERSION: u8 = 2;
+    const VERSION: u8 = crate::store::words::WORDED;
 
-    /// Version 1 ended before what was learnt.
+    fn to_octets(&self) -> Vec<u8> {
+        packed::write(self)
+    }
+
+    fn read(rest: &[u8]) -> Result<Self, postcard::Error> {
+        packed::read(rest)
+    }
+
+    /// Version 2 was postcard's own form.
     fn from_before(rest: &[u8]) -> Option<Result<Self, postcard::Error>> {
-        let nothing_learnt = postcard::to_stdvec(&session::Learnt::default()).ok()?;
-        Some(postcard::from_bytes(&[rest, &nothing_learnt].concat()))
+        Some(postcard::from_bytes(rest))
     }
 }
 
@@ -462,14 +476,37 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_device_that_was_stored_before_anything_was_learnt_is_read() {
+    async fn a_device_comes_back_as_it_was_stored_now_and_by_the_version_before() {
         let bench = Workbench::new().await;
-        bench.register(&[r#"{"device":"IMEI:1","user":"u","secret":"s"}"#]).await;
-        let (device, _) = bench.device(&DeviceId::new("operator", "IMEI:1")).await;
-        let mut octets = device.to_octets();
-        assert_eq!((octets.pop(), octets.pop()), (Some(0), Some(0)), "nothing is learnt");
-        octets[0] = 1;
-        assert_eq!(Device::from_octets(&octets).unwrap(), device);
+        let lines = [
+            r#"{"device":"IMEI:1","user":"u","secret":"s"}"#,
+            r#"{"device":"IMEI:2","user":"u1234567","secret":"s","nonce":"MDEy","server_auth":"basic","server_user":"x","server_secret":"t","server_nonce":"ZmVk","msisdn":"467000000017","imsi":"24001000000017","address":"10.1.2.3:2948","encoding":"wbxml","manufacturer":"M","time_zone":"Europe/Stockholm","groups":["a","b"],"attributes":{"plan":"gold","site":"7"}}"#,
+            r#"{"device":"IMEI:3","secret":"s","address":"[2001:db8::7]:2948","encoding":"xml","firmware":"1"}"#,
+        ];
+        bench.register(&lines).await;
+        for name in ["IMEI:1", "IMEI:2", "IMEI:3"] {
+            let (mut device, _) = bench.device(&DeviceId::new("operator", name)).await;
+            for _ in 0..2 {
+                assert_eq!(Device::from_octets(&device.to_octets()).unwrap(), device);
+                let before = postcard::to_extend(&device, vec![2]).unwrap();
+                assert_eq!(Device::from_octets(&before).unwrap(), device);
+                device.issued = Some(Nonce::new(b"0123").unwrap());
+                device.issued_used = true;
+                device.seen = Some(Instant(7));
+                device.learnt.large_objects = Some(true);
+                device.cert_sha256 = Some([7; 32]);
+                device.jobs.push(ActiveJob {
+                    seq: 1,
+                    run: 0,
+                    lane: campaign::document::Lane::Urgent,
+                    route: PULL.into(),
+                    job: Job::new(Instant(5)),
+                });
+            }
+            for length in 0..device.to_octets().len() {
+                assert!(Device::from_octets(&device.to_octets()[..length]).is_err(), "{length}");
+            }
+        }
     }
 
     #[test]

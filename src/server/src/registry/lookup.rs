@@ -5,6 +5,7 @@
 
 use super::RegistryError;
 use crate::{
+    compact,
     rows::{Device, DeviceId, Stored},
     store::{Key, Shard, Store, Table},
     update,
@@ -114,7 +115,30 @@ pub(super) struct LookupRow {
     pub(super) as_of: Instant,
 }
 
-impl Stored for LookupRow {}
+impl Stored for LookupRow {
+    const VERSION: u8 = 2;
+
+    /// There are two of these for a device, so its name is packed.
+    fn to_octets(&self) -> Vec<u8> {
+        let packed = |device: &String| compact::pack(device.as_bytes());
+        let row = (packed(&self.device), self.before.as_ref().map(packed), self.as_of);
+        postcard::to_extend(&row, vec![Self::VERSION]).expect("octets and numbers can be written")
+    }
+
+    fn read(rest: &[u8]) -> Result<Self, postcard::Error> {
+        let (device, before, as_of): (Vec<u8>, Option<Vec<u8>>, Instant) =
+            postcard::from_bytes(rest)?;
+        let name = |packed: Vec<u8>| {
+            let name = compact::unpack(&packed).and_then(|name| String::from_utf8(name).ok());
+            name.ok_or(postcard::Error::DeserializeBadEncoding)
+        };
+        Ok(Self { device: name(device)?, before: before.map(name).transpose()?, as_of })
+    }
+
+    fn from_before(rest: &[u8]) -> Option<Result<Self, postcard::Error>> {
+        Some(postcard::from_bytes(rest))
+    }
+}
 
 impl fmt::Debug for LookupRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,6 +209,20 @@ mod tests {
         for wrong in ["", " a", "a\n", "a\0b", "msisdn:1", "imsi:234150999999999", &"x".repeat(129)]
         {
             assert!(!is_device_name(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_look_up_row_comes_back_as_it_was_stored_now_and_by_the_version_before() {
+        let name = |digits| format!("IMEI:35000000000001{digits}");
+        for before in [None, Some(name(8))] {
+            let row = LookupRow { device: name(7), before, as_of: Instant(9) };
+            let stored = row.to_octets();
+            assert!(stored.len() < 24, "{} octets", stored.len());
+            assert!(LookupRow::from_octets(&stored).unwrap() == row);
+            let old = postcard::to_extend(&row, vec![1]).unwrap();
+            assert!(LookupRow::from_octets(&old).unwrap() == row);
+            assert!(LookupRow::from_octets(&stored[..9]).is_err());
         }
     }
 

@@ -281,7 +281,7 @@ async fn idle_devices_have_small_rows() {
         .csv("device,secret,server_auth,server_secret,msisdn,imsi,address,manufacturer,model,firmware,groups,attributes.a,attributes.b\nIMEI:350000000000017,s,md5,t,447700900001,234150999999999,192.0.2.7:2948,Acme,RV-100,1.2.3,gold;test,twenty octets of text,more\n")
         .await;
     let octets = registry.device("IMEI:350000000000017").await.unwrap().to_octets().len();
-    assert!(octets <= 400, "{octets} octets");
+    assert!(octets <= 260, "{octets} octets");
 }
 
 #[tokio::test]

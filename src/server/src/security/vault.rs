@@ -3,6 +3,10 @@
 //! A sealed blob is a version octet, the number of its key, a random nonce, the ciphertext and its tag: 30 octets more
 //! than what it holds. Its binding (what for, whose) is authenticated with it, so that a blob copied into another row
 //! does not open there.
+//!
+//! Secrets of devices are many and short, so theirs go without the nonce: AES-256-GCM-SIV, under a nonce that is drawn from
+//! the binding and not stored, 18 octets more than what they hold. The same secret of the same device then makes the same
+//! blob, and that is all that two blobs tell.
 
 #[cfg(test)]
 mod tests;
@@ -13,7 +17,10 @@ use crate::{
     rows::{DeviceId, Sealed},
 };
 use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
+    aead::{
+        AES_256_GCM, AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, RandomizedNonceKey,
+        UnboundKey,
+    },
     hmac,
 };
 use std::{fmt, path::Path};
@@ -22,8 +29,10 @@ use wire::digest::SecretHash;
 /// A master key, from which the working keys are derived.
 pub type Key = [u8; 32];
 
-/// The form of a sealed blob.
-const VERSION: u8 = 1;
+/// The form of a sealed blob with its nonce.
+const RANDOM: u8 = 1;
+/// The form of one whose nonce is drawn from its binding.
+const DRAWN: u8 = 2;
 
 /// What a secret is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +60,14 @@ impl Purpose {
             Self::KeyCheck => 5,
         }
     }
+
+    /// The form in which it is sealed.
+    const fn form(self) -> u8 {
+        match self {
+            Self::DeviceSecret | Self::ServerSecret | Self::NotificationSecret => DRAWN,
+            Self::Campaign | Self::KeyCheck => RANDOM,
+        }
+    }
 }
 
 /// What a sealed blob belongs to.
@@ -67,8 +84,8 @@ impl<'a> Binding<'a> {
         Self { purpose, authority: &id.authority, name: &id.device }
     }
 
-    fn octets(&self) -> Vec<u8> {
-        let mut octets = vec![VERSION, self.purpose.octet()];
+    fn octets(&self, form: u8) -> Vec<u8> {
+        let mut octets = vec![form, self.purpose.octet()];
         add_part(&mut octets, self.authority.as_bytes());
         add_part(&mut octets, self.name.as_bytes());
         octets
@@ -107,6 +124,8 @@ pub struct Vault {
 struct WorkingKey {
     number: u8,
     seal: RandomizedNonceKey,
+    seal_drawn: LessSafeKey,
+    draw: hmac::Key,
     derive: hmac::Key,
 }
 
@@ -144,14 +163,21 @@ impl Vault {
     /// Seals `plain` so that it opens under the same binding only.
     pub fn seal(&self, binding: &Binding<'_>, plain: &[u8]) -> Result<Sealed, SealError> {
         let key = self.keys.first().ok_or(SealError::NotSealed)?;
-        let mut body = plain.to_vec();
-        let nonce = key
-            .seal
-            .seal_in_place_append_tag(Aad::from(binding.octets()), &mut body)
-            .map_err(|_unspecified| SealError::NotSealed)?;
-        let mut blob = Vec::with_capacity(2 + NONCE_LEN + body.len());
-        blob.extend_from_slice(&[VERSION, key.number]);
-        blob.extend_from_slice(nonce.as_ref());
+        let form = binding.purpose.form();
+        let (aad, mut body) = (binding.octets(form), plain.to_vec());
+        let mut blob = vec![form, key.number];
+        if form == DRAWN {
+            let nonce = key.draw_nonce(&aad);
+            key.seal_drawn
+                .seal_in_place_append_tag(nonce, Aad::from(aad), &mut body)
+                .map_err(|_unspecified| SealError::NotSealed)?;
+        } else {
+            let nonce = key
+                .seal
+                .seal_in_place_append_tag(Aad::from(aad), &mut body)
+                .map_err(|_unspecified| SealError::NotSealed)?;
+            blob.extend_from_slice(nonce.as_ref());
+        }
         blob.append(&mut body);
         Ok(Sealed(blob))
     }
@@ -159,20 +185,25 @@ impl Vault {
     /// Opens what [`Self::seal`] sealed under this binding.
     pub fn open(&self, binding: &Binding<'_>, sealed: &Sealed) -> Result<Vec<u8>, SealError> {
         let ([version, number], rest) = sealed.0.split_first_chunk().ok_or(SealError::TooShort)?;
-        if *version != VERSION {
+        if ![RANDOM, DRAWN].contains(version) {
             return Err(SealError::Version(*version));
         }
         let key =
             self.keys.iter().find(|key| key.number == *number).ok_or(SealError::NoKey(*number))?;
+        let aad = binding.octets(*version);
+        if *version == DRAWN {
+            let (nonce, mut body) = (key.draw_nonce(&aad), rest.to_vec());
+            let plain = key
+                .seal_drawn
+                .open_in_place(nonce, Aad::from(aad), &mut body)
+                .map_err(|_unspecified| SealError::NotOpened)?;
+            return Ok(plain.to_vec());
+        }
         let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(SealError::TooShort)?;
         let mut body = body.to_vec();
         let plain = key
             .seal
-            .open_in_place(
-                Nonce::assume_unique_for_key(*nonce),
-                Aad::from(binding.octets()),
-                &mut body,
-            )
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(aad), &mut body)
             .map_err(|_unspecified| SealError::NotOpened)?;
         Ok(plain.to_vec())
     }
@@ -228,13 +259,27 @@ impl WorkingKey {
     fn new(number: u8, master: &Key) -> Self {
         let master = hmac::Key::new(hmac::HMAC_SHA256, master);
         let seal = hmac::sign(&master, b"reveille seal 1");
+        let seal_drawn = hmac::sign(&master, b"reveille seal 2");
+        let draw = hmac::sign(&master, b"reveille draw 2");
         let derive = hmac::sign(&master, b"reveille derive 1");
         Self {
             number,
             seal: RandomizedNonceKey::new(&AES_256_GCM, seal.as_ref())
                 .expect("HMAC-SHA256 gives the 32 octets of a key"),
+            seal_drawn: UnboundKey::new(&AES_256_GCM_SIV, seal_drawn.as_ref())
+                .map(LessSafeKey::new)
+                .expect("HMAC-SHA256 gives the 32 octets of a key"),
+            draw: hmac::Key::new(hmac::HMAC_SHA256, draw.as_ref()),
             derive: hmac::Key::new(hmac::HMAC_SHA256, derive.as_ref()),
         }
+    }
+
+    /// The nonce of what is sealed under this binding. It comes again when the secret of a device changes, which is what
+    /// GCM-SIV is for.
+    fn draw_nonce(&self, binding: &[u8]) -> Nonce {
+        let drawn = hmac::sign(&self.draw, binding);
+        let nonce = drawn.as_ref().first_chunk::<NONCE_LEN>();
+        Nonce::assume_unique_for_key(*nonce.expect("HMAC-SHA256 gives 32 octets"))
     }
 }
 

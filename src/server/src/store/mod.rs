@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod error;
 pub mod redis;
 pub mod shard;
+pub mod words;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

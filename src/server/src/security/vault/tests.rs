@@ -12,10 +12,17 @@ fn what_was_sealed_opens_again_and_does_not_show() {
     let (id, hash) = (device(), SecretHash::of("user", "geheim"));
     let binding = Binding::device(Purpose::DeviceSecret, &id);
     let sealed = vault.seal_hash(&binding, &hash).unwrap();
-    assert_eq!(sealed.0.len(), 16 + 30);
+    assert_eq!(sealed.0.len(), 16 + 18);
     assert!(!sealed.0.windows(16).any(|window| window == hash.octets()));
     assert_eq!(vault.open_hash(&binding, &sealed).unwrap().octets(), hash.octets());
-    assert_ne!(vault.seal_hash(&binding, &hash).unwrap(), sealed, "no two blobs are alike");
+    assert_eq!(vault.seal_hash(&binding, &hash).unwrap(), sealed, "of one device the same");
+    let (other, campaign) = (DeviceId::new("operator", "IMEI:2"), Purpose::Campaign);
+    let elsewhere =
+        vault.seal_hash(&Binding::device(Purpose::DeviceSecret, &other), &hash).unwrap();
+    assert_ne!(elsewhere.0[2..18], sealed.0[2..18], "of two devices never");
+    let documents = [(); 2].map(|()| vault.seal(&Binding::device(campaign, &id), b"x").unwrap());
+    assert_eq!(documents[0].0.len(), 1 + 30);
+    assert_ne!(documents[0], documents[1], "no two documents are alike");
     assert_eq!(format!("{vault:?}"), "Vault { keys: 1 }");
 }
 
@@ -50,6 +57,19 @@ fn a_blob_opens_only_where_it_belongs() {
     ] {
         assert_eq!(vault.open(&elsewhere, &sealed), Err(SealError::NotOpened));
     }
+}
+
+#[test]
+fn a_secret_that_was_sealed_with_its_nonce_still_opens() {
+    let (vault, id) = (Vault::of(vec![(1, [1; 32])]), device());
+    let binding = Binding::device(Purpose::DeviceSecret, &id);
+    let mut body = b"geheim".to_vec();
+    let nonce = vault.keys[0]
+        .seal
+        .seal_in_place_append_tag(Aad::from(binding.octets(RANDOM)), &mut body)
+        .unwrap();
+    let sealed = Sealed([&[RANDOM, 1], nonce.as_ref().as_slice(), &body].concat());
+    assert_eq!(vault.open(&binding, &sealed).unwrap(), b"geheim");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use redis::Cmd;
 use super::keys::{self, RowKey, Shape};
 use super::operations::Operation;
 use super::script::Script;
+use super::words::{self, Used};
 
 /// A call of `commit.lua` that is being put together.
 pub(super) struct Call {
@@ -18,6 +19,8 @@ pub(super) struct Call {
     shape: Shape,
     keys: Vec<Vec<u8>>,
     numbers: HashMap<Vec<u8>, usize>,
+    /// What its rows stand on, as arguments: for each word its key, its code and the word.
+    words: Vec<Vec<u8>>,
     arguments: Vec<Vec<u8>>,
     changes: usize,
     /// Revisions and event ids it will need.
@@ -34,6 +37,7 @@ impl Call {
             shape,
             keys: Vec::new(),
             numbers: HashMap::new(),
+            words: Vec::new(),
             arguments: Vec::new(),
             changes: 0,
             drawn: 0,
@@ -74,6 +78,15 @@ impl Call {
         });
     }
 
+    /// Words that rows of the changes stand on.
+    pub(super) fn words(&mut self, used: &Used) {
+        for (code, word) in used {
+            let key = self.number(keys::words_key(self.shard, words::hash_of(*code)));
+            let key = key.to_string().into_bytes();
+            self.words.extend([key, code.to_be_bytes().to_vec(), word.to_vec()]);
+        }
+    }
+
     /// A change that sweeps a noted row if it has expired.
     pub(super) fn sweep(&mut self, key: &Key) {
         self.changes += 1;
@@ -82,7 +95,8 @@ impl Call {
             let RowKey { key: place, field } = writes.call.shape.row(writes.call.shard, key);
             writes.write("x", place, [field.unwrap_or_default()]);
             writes.call.key(keys::notes_key(writes.call.shard));
-            writes.call.arguments.push(keys::note(key));
+            let note = writes.call.shape.note(key);
+            writes.call.arguments.push(note);
         });
     }
 
@@ -111,7 +125,11 @@ impl Call {
             command.arg(key.as_slice());
         }
         command.arg(operation.place()).arg(operation.number().as_slice());
-        command.arg(self.drawn).arg(self.changes);
+        command.arg(self.drawn).arg(self.words.len() / 3);
+        for argument in &self.words {
+            command.arg(argument.as_slice());
+        }
+        command.arg(self.changes);
         for argument in &self.arguments {
             command.arg(argument.as_slice());
         }
@@ -187,7 +205,7 @@ impl Writes<'_> {
             (Some(field), Some(keep)) => {
                 self.write("e", key, [field, put.bytes, keep_text(keep)]);
                 self.call.key(keys::notes_key(self.call.shard));
-                self.call.arguments.push(keys::note(&put.key));
+                self.call.arguments.push(self.call.shape.note(&put.key));
             }
         }
     }
@@ -196,9 +214,11 @@ impl Writes<'_> {
         match op {
             QueueOp::Put { queue, member, due } => {
                 let key = keys::queue_key(self.call.shard, &queue);
+                let member = self.call.shape.pack(&member);
                 self.write("q", key, [due.min(NEVER).to_string().into_bytes(), member]);
             }
             QueueOp::Remove { queue, member } => {
+                let member = self.call.shape.pack(&member);
                 self.write("r", keys::queue_key(self.call.shard, &queue), [member]);
             }
         }

@@ -2,10 +2,11 @@
 --
 -- KEYS[1] is the shard's sequence and KEYS[2] where its commits are remembered; the others are those that the arguments
 -- name by their number. ARGV is read from front to back: who commits and the number of the commit there, how many numbers to
--- draw from the sequence, how many changes, and for each change
+-- draw from the sequence, how many words and for each: key, code, word; how many changes, and for each change
 --   guards, and for each: key, field ('' for a plain row), revision wanted ('' for absence)
 --   arguments of its writes (to be skipped if a guard fails), writes, and for each: its letter and what follows there
--- Answers the time (6 octets) and one octet for each change: '1' done, '0' conflict. A commit that comes again is answered
+-- Answers the time (6 octets) and one octet for each change: '1' done, '0' conflict; '2' for all, and nothing was done, if a
+-- word is not the one that the shard knows under its code. A commit that comes again is answered
 -- as it was and does nothing; one that comes after a later one of its place is answered without any verdict.
 --
 -- The sequence is a clock: 128 numbers for each millisecond since 2020, and what is drawn beyond that runs ahead. So numbers
@@ -125,8 +126,21 @@ local write = {
   end,
 }
 
+local new, clash = {}, false
+for _ = 1, take_number() do
+  local key, code, word = take_key(), take(), take()
+  local known = redis.call('HGET', key, code)
+  if not known then new[#new + 1] = { key, code, word } else clash = clash or known ~= word end
+end
 local verdicts = {}
-for change = 1, take_number() do
+local changes = take_number()
+if clash then
+  for change = 1, changes do verdicts[change] = '2' end
+  changes = 0
+else
+  for _, word in ipairs(new) do redis.call('HSET', unpack(word)) end
+end
+for change = 1, changes do
   local holds = true
   for _ = 1, take_number() do
     local key, field, wanted = take_key(), take(), take()

@@ -6,12 +6,13 @@
 
 use bytes::Bytes;
 
+use crate::compact;
 use crate::store::change::Table;
 use crate::store::shard::stable_hash;
 use crate::store::{Key, QueueName, Row, SHARDS, Shard, StoreError};
 
-/// Rows in a bucket when the deployment has as many devices as expected.
-pub(super) const BUCKET_ROWS: u64 = 16;
+/// Rows of devices in a bucket when the deployment has as many as expected.
+pub(super) const BUCKET_ROWS: u64 = 32;
 /// Buckets of the tables of campaigns, however many devices there are.
 const CAMPAIGN_BUCKETS: u64 = 16;
 
@@ -20,6 +21,16 @@ const CAMPAIGN_BUCKETS: u64 = 16;
 pub(super) struct Shape {
     /// Buckets of the table of devices in a shard.
     pub(super) buckets: u64,
+    pub(super) layout: Layout,
+}
+
+/// How ids are written, and how many rows share a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Ids as they are. Deployments that were made so stay so.
+    Plain,
+    /// Ids are packed ([`compact`]), and rows of devices hold codes for words ([`super::words`]).
+    Packed,
 }
 
 /// Where a row lies.
@@ -31,18 +42,21 @@ pub(super) struct RowKey {
 
 impl Shape {
     pub(super) fn for_devices(devices: u64) -> Self {
-        Self { buckets: devices.div_ceil(u64::from(SHARDS) * BUCKET_ROWS).max(1) }
+        let buckets = devices.div_ceil(u64::from(SHARDS) * BUCKET_ROWS).max(1);
+        Self { buckets, layout: Layout::Packed }
     }
 
     /// The buckets of a table in a shard; 0 for the tables of plain keys.
     pub(super) fn buckets_of(self, table: Table) -> u64 {
-        match table {
-            Table::Device | Table::Values | Table::History => self.buckets,
+        match (table, self.layout) {
+            (Table::Device, _) | (Table::Values | Table::History, Layout::Plain) => self.buckets,
+            // Longer rows, fewer of them in a bucket.
+            (Table::Values | Table::History, Layout::Packed) => self.buckets * 2,
             // Two look-ups a device, MSISDN and IMSI; results of a few campaigns each.
-            Table::Lookup => self.buckets * 2,
-            Table::Result => self.buckets * 4,
-            Table::Campaign | Table::Control | Table::Part => CAMPAIGN_BUCKETS,
-            Table::Session | Table::Answer | Table::Object | Table::Receipt => 0,
+            (Table::Lookup, _) | (Table::Result, Layout::Packed) => self.buckets * 2,
+            (Table::Result, Layout::Plain) => self.buckets * 4,
+            (Table::Campaign | Table::Control | Table::Part, _) => CAMPAIGN_BUCKETS,
+            (Table::Session | Table::Answer | Table::Object | Table::Receipt, _) => 0,
         }
     }
 
@@ -50,11 +64,47 @@ impl Shape {
         if let Some(bucket) = stable_hash(&key.id).checked_rem(self.buckets_of(key.table)) {
             return RowKey {
                 key: bucket_key(shard, key.table, bucket),
-                field: Some(key.id.clone()),
+                field: Some(self.pack(&key.id)),
             };
         }
         let start = format!("{{{}}}{}:", shard.tag(), key.table.letter());
-        RowKey { key: [start.as_bytes(), &key.id].concat(), field: None }
+        RowKey { key: [start.as_bytes(), &self.pack(&key.id)].concat(), field: None }
+    }
+
+    /// An id, or a member of a queue, as it is written.
+    pub(super) fn pack(self, id: &[u8]) -> Vec<u8> {
+        match self.layout {
+            Layout::Plain => id.to_vec(),
+            Layout::Packed => compact::pack(id),
+        }
+    }
+
+    /// Reads what [`Self::pack`] wrote.
+    pub(super) fn unpack(self, packed: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        match self.layout {
+            Layout::Plain => Ok(packed),
+            Layout::Packed => compact::unpack(&packed).ok_or(StoreError::Corrupt("id")),
+        }
+    }
+
+    /// Whether rows of this table are written with codes for their words.
+    pub(super) fn codes_words(self, table: Table) -> bool {
+        table == Table::Device && self.layout == Layout::Packed
+    }
+
+    /// The note of a row: the letter of its table, and its id.
+    pub(super) fn note(self, key: &Key) -> Vec<u8> {
+        let letter = u8::try_from(key.table.letter()).unwrap_or(b'?');
+        [&[letter], self.pack(&key.id).as_slice()].concat()
+    }
+
+    /// The row that a note stands for.
+    pub(super) fn noted(self, note: &[u8]) -> Result<Key, StoreError> {
+        let (letter, id) =
+            note.split_first().ok_or(StoreError::Corrupt("note of an expiring row"))?;
+        let table = Table::ALL.into_iter().find(|table| table.letter() == char::from(*letter));
+        let table = table.ok_or(StoreError::Corrupt("note of an expiring row"))?;
+        Ok(Key::new(table, self.unpack(id.to_vec())?))
     }
 }
 
@@ -72,6 +122,11 @@ pub(super) fn deployment_key() -> Vec<u8> {
     format!("{{{}}}store", Shard::from(0).tag()).into_bytes()
 }
 
+/// One of the hashes that hold the words of the shard.
+pub(super) fn words_key(shard: Shard, hash: u16) -> Vec<u8> {
+    format!("{{{}}}w:{hash}", shard.tag()).into_bytes()
+}
+
 /// Where the shard remembers the commits of its last ten minutes; gone by itself.
 pub(super) fn operations_key(shard: Shard, time: u64) -> Vec<u8> {
     const TEN_MINUTES: u64 = 600_000;
@@ -85,19 +140,6 @@ pub(super) fn log_key(shard: Shard) -> Vec<u8> {
 /// The sorted set of rows that expire, by instant.
 pub(super) fn notes_key(shard: Shard) -> Vec<u8> {
     format!("{{{}}}notes", shard.tag()).into_bytes()
-}
-
-/// The note of a row: the letter of its table, and its id.
-pub(super) fn note(key: &Key) -> Vec<u8> {
-    let letter = u8::try_from(key.table.letter()).unwrap_or(b'?');
-    [&[letter], key.id.as_slice()].concat()
-}
-
-/// The row that a note stands for.
-pub(super) fn noted(note: &[u8]) -> Result<Key, StoreError> {
-    let (letter, id) = note.split_first().ok_or(StoreError::Corrupt("note of an expiring row"))?;
-    let table = Table::ALL.into_iter().find(|table| table.letter() == char::from(*letter));
-    Ok(Key::new(table.ok_or(StoreError::Corrupt("note of an expiring row"))?, id))
 }
 
 pub(super) fn counters_key(shard: Shard, set: u64) -> Vec<u8> {
@@ -142,19 +184,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_buckets_of_a_million_devices_hold_about_sixteen_rows() {
+    fn the_buckets_of_a_million_devices_hold_about_thirty_two_rows() {
         let shape = Shape::for_devices(1_000_000);
-        assert_eq!(shape.buckets, 245);
+        assert_eq!(shape.buckets, 123);
         assert_eq!(Shape::for_devices(0).buckets, 1);
-        let rows = (0..3920).map(|device: u32| {
+        let rows = (0..3936).map(|device: u32| {
             shape.row(Shard::from(1), &Key::new(Table::Device, device.to_string()))
         });
         let mut buckets = std::collections::BTreeMap::new();
         for row in rows {
             *buckets.entry(row.key).or_insert(0) += 1;
         }
-        // Beyond 64 Redis no longer keeps a hash as a listpack.
-        assert!(buckets.values().all(|rows| *rows < 40), "{buckets:?}");
+        // Beyond 128 Redis no longer keeps a hash as a listpack.
+        assert!(buckets.values().all(|rows| *rows < 64), "{buckets:?}");
+    }
+
+    #[test]
+    fn a_deployment_of_plain_ids_keeps_them() {
+        let (plain, key) =
+            (Shape { buckets: 3, layout: Layout::Plain }, Key::new(Table::Result, "7"));
+        assert_eq!(plain.row(Shard::from(0), &key).field, Some(b"7".to_vec()));
+        assert_eq!(plain.buckets_of(Table::Result), 12);
+        for shape in [plain, Shape::for_devices(1)] {
+            let key = Key::new(Table::Device, "a\0IMEI:350000000000017");
+            assert_eq!(shape.noted(&shape.note(&key)).unwrap(), key);
+        }
     }
 
     #[test]
@@ -164,6 +218,7 @@ mod tests {
             shape.row(shard, &Key::new(Table::Device, "a")).key,
             shape.row(shard, &Key::new(Table::Session, "a{b}")).key,
             sequence_key(shard),
+            words_key(shard, 1),
             operations_key(shard, 1),
             log_key(shard),
             notes_key(shard),

@@ -11,6 +11,7 @@
 //! | `calls`, `trouble` | a call from beginning to end; what an error means |
 //! | `operations` | how a commit that comes twice is known |
 //! | `call`, `keys`, `script` | changes as arguments; names of keys |
+//! | `words` | texts that many devices share, written once |
 //! | `clock` | the store's time |
 //! | `settings`, `sweep` | what is asked of a Redis at start, and done all the time |
 
@@ -26,6 +27,7 @@ mod script;
 mod settings;
 mod sweep;
 mod trouble;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +56,7 @@ use node::Asked;
 use nodes::Nodes;
 use operations::Operations;
 use script::Script;
+use words::{Used, Words};
 
 /// Members that one claim takes at most, whatever is asked.
 const MOST_CLAIMED: usize = 10_000;
@@ -76,6 +79,7 @@ struct Inner {
     shape: Shape,
     clock: Clock,
     operations: Operations,
+    words: Words,
     commit: Script,
     claim: Script,
     replicas: u32,
@@ -97,6 +101,7 @@ impl RedisStore {
             shape,
             clock: Clock::new(),
             operations: Operations::new(),
+            words: Words::default(),
             commit: Script::new(include_str!("commit.lua")),
             claim: Script::new(include_str!("claim.lua")),
             replicas: config.replicas,
@@ -153,6 +158,10 @@ impl Inner {
                 doing: DOING,
                 source: "fewer replicas than are asked for have it".into(),
             });
+        }
+        if verdicts.contains(&b'2') {
+            // Another process was first with the code; the next try writes the word out.
+            self.ask_for_words(call.shard()).await?;
         }
         let verdict = |octet: &u8| if *octet == b'1' { Verdict::Done } else { Verdict::Conflict };
         Ok(verdicts.iter().map(verdict).collect())
@@ -248,9 +257,15 @@ impl Store for RedisStore {
                 }
             })
             .await?;
-        rows.into_iter()
-            .map(|row| parse::<Option<Vec<u8>>>(row)?.map_or(Ok(None), |row| keys::row(row, now)))
-            .collect()
+        let mut read = Vec::with_capacity(keys.len());
+        for (key, row) in keys.iter().zip(rows) {
+            let row = match parse::<Option<Vec<u8>>>(row)? {
+                Some(row) => keys::row(row, now)?,
+                None => None,
+            };
+            read.push(self.inner.read_words(shard, key.table, row).await?);
+        }
+        Ok(read)
     }
 
     async fn commit(&self, shard: Shard, changes: Vec<Change>) -> Result<Vec<Verdict>, StoreError> {
@@ -261,10 +276,17 @@ impl Store for RedisStore {
             return Ok(Vec::new());
         }
         let mut call = self.inner.call(shard);
-        for change in changes {
+        let mut used = Used::new();
+        for mut change in changes {
+            self.inner.code_words(shard, &mut change, &mut used).await?;
             call.change(change);
         }
-        self.inner.commit(call).await
+        call.words(&used);
+        let verdicts = self.inner.commit(call).await?;
+        if verdicts.contains(&Verdict::Done) {
+            self.inner.words.learn(shard, used);
+        }
+        Ok(verdicts)
     }
 
     async fn claim(
@@ -283,7 +305,7 @@ impl Store for RedisStore {
         let claimed = self.inner.claim(shard, keys, most, lease).await?;
         let claimed = claimed.into_iter().map(|(queue, member, due)| {
             let queue = queues.get(queue).ok_or(StoreError::Corrupt("answer of Redis"))?.clone();
-            Ok(Claimed { queue, member, due })
+            Ok(Claimed { queue, member: self.inner.shape.unpack(member)?, due })
         });
         claimed.collect()
     }
@@ -390,7 +412,9 @@ impl Store for RedisStore {
                 .await?;
             for bucket in found {
                 for (id, row) in parse::<Vec<(Vec<u8>, Vec<u8>)>>(bucket)? {
-                    rows.extend(keys::row(row, now)?.map(|row| (Key::new(table, id), row)));
+                    let id = self.inner.shape.unpack(id)?;
+                    let row = self.inner.read_words(shard, table, keys::row(row, now)?).await?;
+                    rows.extend(row.map(|row| (Key::new(table, id), row)));
                 }
             }
         }

@@ -8,7 +8,7 @@ use redis::{Pipeline, RedisError};
 use crate::store::{Shard, StoreError};
 
 use super::calls::{Calls, Plea};
-use super::keys::{self, Shape};
+use super::keys::{self, Layout, Shape};
 use super::node::{Asked, Node};
 use super::{failed, parse};
 
@@ -49,10 +49,10 @@ pub(super) async fn check(node: &Node) -> Result<(), StoreError> {
         }
     }
     let listpack = |name: &str| setting(name).parse::<u64>().unwrap_or(0);
-    if listpack("hash-max-listpack-value") < 2048 || listpack("hash-max-listpack-entries") < 64 {
+    if listpack("hash-max-listpack-value") < 2048 || listpack("hash-max-listpack-entries") < 128 {
         tracing::warn!(
             server,
-            "rows take more memory than they need; set hash-max-listpack-value 2048, hash-max-listpack-entries 64"
+            "rows take more memory than they need; set hash-max-listpack-value 2048, hash-max-listpack-entries 128"
         );
     }
     Ok(())
@@ -64,8 +64,9 @@ fn is_away(error: &RedisError) -> bool {
 
 /// The shape that the deployment was made with; `wanted` when it is made now.
 pub(super) async fn shape(calls: &Calls, wanted: Shape) -> Result<Shape, StoreError> {
-    /// The version of everything that the store writes.
-    const VERSION: &str = "2";
+    /// The version of everything that the store writes into a new deployment, and that of the layout before.
+    const VERSION: &str = "3";
+    const PLAIN: &str = "2";
     let key = keys::deployment_key();
     let mut pipeline = Pipeline::new();
     pipeline.cmd("HSETNX").arg(&key).arg("version").arg(VERSION);
@@ -81,10 +82,14 @@ pub(super) async fn shape(calls: &Calls, wanted: Shape) -> Result<Shape, StoreEr
     };
     let answer = calls.make(&plea).await?.pop().unwrap_or(redis::Value::Nil);
     let (_, _, (version, buckets)): (bool, bool, (String, u64)) = parse(answer)?;
-    if version != VERSION || buckets == 0 {
-        return Err(StoreError::Refused(
-            "the store in Redis was written by another version of the program",
-        ));
-    }
-    Ok(Shape { buckets })
+    let layout = match version.as_str() {
+        VERSION if buckets > 0 => Layout::Packed,
+        PLAIN if buckets > 0 => Layout::Plain,
+        _ => {
+            return Err(StoreError::Refused(
+                "the store in Redis was written by another version of the program",
+            ));
+        }
+    };
+    Ok(Shape { buckets, layout })
 }

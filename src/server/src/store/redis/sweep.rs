@@ -41,7 +41,7 @@ impl Inner {
         if !notes.is_empty() {
             let mut call = self.call(shard);
             for (_, note, _) in &notes {
-                call.sweep(&keys::noted(note)?);
+                call.sweep(&self.shape.noted(note)?);
             }
             self.commit(call).await?;
         }

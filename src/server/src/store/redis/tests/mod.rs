@@ -123,6 +123,64 @@ async fn a_redis_that_may_evict_rows_is_refused() {
     assert!(matches!(refused, Err(StoreError::Refused(why)) if why.contains("noeviction")));
 }
 
+/// Two workers that know nothing of each other, and words of which some have the same code.
+#[tokio::test]
+async fn rows_whose_words_are_written_by_two_workers_are_read_by_a_third() {
+    use crate::store::words::join;
+    let server = Server::start();
+    let workers = [server.connect().await, server.connect().await];
+    let shard = contract::shard();
+    let (key, row) = (
+        |number: usize| contract::key(&format!("device {number}")),
+        |number: usize| join(&[format!("word {number}"), "shared".to_owned()], b"\x05rest"),
+    );
+    for number in 0..1500 {
+        let worker = &workers[number % 2];
+        // A code that the other worker took first makes a conflict; the next try does without it.
+        let tries = 2;
+        let mut verdicts = Vec::new();
+        for _ in 0..tries {
+            let change = Change::new().put(key(number), row(number)).add(1, "writes", 1);
+            verdicts = worker.commit(shard, vec![change]).await.unwrap();
+            if verdicts == [Verdict::Done] {
+                break;
+            }
+        }
+        assert_eq!(verdicts, [Verdict::Done]);
+    }
+    let written = workers[0].counters(shard, 1).await.unwrap();
+    assert_eq!(written, [("writes".to_owned(), 1500)], "a conflict writes nothing");
+    for reader in [&server.connect().await, &workers[0], &workers[1]] {
+        for number in 0..1500 {
+            let rows = reader.read(shard, &[key(number)]).await.unwrap();
+            assert_eq!(rows[0].as_ref().unwrap().bytes, row(number));
+        }
+        let page = reader.scan(shard, Table::Device, None, 4096).await.unwrap();
+        assert!(page.rows.iter().all(|(_, row)| row.bytes.ends_with(b"rest")));
+    }
+    let RowKey { key, field } = workers[0].inner.shape.row(shard, &key(7));
+    let mut command = redis::cmd("HSTRLEN");
+    command.arg(key).arg(field);
+    let octets = workers[0].inner.one(shard, command, None, "asked").await.unwrap();
+    assert_eq!(parse::<usize>(octets).unwrap(), 7 + 2 + 4 + 5, "two codes and the rest");
+}
+
+#[tokio::test]
+async fn a_deployment_with_plain_ids_goes_on_with_them() {
+    let server = Server::start();
+    let place = String::from_utf8(keys::deployment_key()).unwrap();
+    server.say::<i32>(&format!("HSET {place} version 2 buckets 5")).await;
+    let store = server.connect().await;
+    assert_eq!(store.inner.shape, Shape { buckets: 5, layout: keys::Layout::Plain });
+    let (shard, key) = (contract::shard(), contract::key("operator\0IMEI:350000000000017"));
+    let change = Change::new().put(key.clone(), "x").queue_put("q".into(), key.id.clone(), 1);
+    store.commit(shard, vec![change]).await.unwrap();
+    assert_eq!(store.inner.shape.row(shard, &key).field.unwrap(), key.id);
+    assert!(store.read(shard, std::slice::from_ref(&key)).await.unwrap()[0].is_some());
+    let claimed = store.claim(shard, &["q".into()], 9, Duration::from_secs(9)).await.unwrap();
+    assert_eq!(claimed[0].member, key.id);
+}
+
 #[tokio::test]
 async fn an_expired_row_is_swept_unless_it_was_written_again() {
     let server = Server::start();
