@@ -144,8 +144,8 @@ mod tests {
         let result = [&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0], &b"operator\0IMEI:350000000000017"[..]];
         for (id, octets) in [
             (b"operator\0IMEI:350000000000017".to_vec(), 18),
-            (b"operator\0msisdn\0467000000017".to_vec(), 17),
-            (b"operator\0imsi\0240010000000017".to_vec(), 19),
+            (b"operator\0msisdn\x00467000000017".to_vec(), 17),
+            (b"operator\0imsi\x00240010000000017".to_vec(), 19),
             (result.concat(), 23),
         ] {
             let packed = pack(&id);

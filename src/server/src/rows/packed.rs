@@ -68,17 +68,19 @@ fn write_body(device: &Device, body: &mut Writer) -> u32 {
     say(has::SERVER, device.server.is_some());
     if let Some(server) = &device.server {
         body.put(&server.secret);
-        say(has::NOTIFICATION, body.put_some(&server.notification));
+        say(has::NOTIFICATION, body.put_some(server.notification.as_ref()));
         body.put(&server.nonce);
     }
-    say(has::ISSUED, body.put_some(&device.issued));
+    say(has::ISSUED, body.put_some(device.issued.as_ref()));
     say(has::ISSUED_USED, device.issued_used);
-    say(has::IMPORTED, body.put_some(&device.imported));
+    say(has::IMPORTED, body.put_some(device.imported.as_ref()));
     body.put(&device.auth_count);
     body.0.extend_from_slice(&device.next_sid.to_be_bytes());
     for (flag, number) in [(has::MSISDN, &device.msisdn), (has::IMSI, &device.imsi)] {
         say(flag, number.is_some());
-        number.iter().for_each(|digits| body.put_packed(digits));
+        if let Some(digits) = number {
+            body.put_packed(digits);
+        }
     }
     match device.address.as_deref().map(|text| (text, four(text))) {
         None => {}
@@ -92,12 +94,12 @@ fn write_body(device: &Device, body: &mut Writer) -> u32 {
             body.put(text);
         }
     }
-    say(has::CERTIFICATE, body.put_some(&device.cert_sha256));
+    say(has::CERTIFICATE, body.put_some(device.cert_sha256.as_ref()));
     for value in device.attributes.values() {
         body.put(value);
     }
-    say(has::AS_OF, body.put_some(&device.as_of));
-    say(has::SEEN, body.put_some(&device.seen));
+    say(has::AS_OF, body.put_some(device.as_of.as_ref()));
+    say(has::SEEN, body.put_some(device.seen.as_ref()));
     say(has::JOBS, !device.jobs.is_empty());
     if !device.jobs.is_empty() {
         body.put(&device.jobs);
@@ -207,8 +209,10 @@ impl Writer {
     }
 
     /// Writes what is there; answers whether it is.
-    fn put_some<T: Serialize>(&mut self, value: &Option<T>) -> bool {
-        value.iter().for_each(|value| self.put(value));
+    fn put_some<T: Serialize>(&mut self, value: Option<&T>) -> bool {
+        if let Some(value) = value {
+            self.put(value);
+        }
         value.is_some()
     }
 

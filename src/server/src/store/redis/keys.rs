@@ -50,10 +50,9 @@ impl Shape {
     pub(super) fn buckets_of(self, table: Table) -> u64 {
         match (table, self.layout) {
             (Table::Device, _) | (Table::Values | Table::History, Layout::Plain) => self.buckets,
-            // Longer rows, fewer of them in a bucket.
-            (Table::Values | Table::History, Layout::Packed) => self.buckets * 2,
-            // Two look-ups a device, MSISDN and IMSI; results of a few campaigns each.
-            (Table::Lookup, _) | (Table::Result, Layout::Packed) => self.buckets * 2,
+            // Two look-ups a device, MSISDN and IMSI; results of a few campaigns each; longer rows than a device's.
+            (Table::Lookup, _)
+            | (Table::Result | Table::Values | Table::History, Layout::Packed) => self.buckets * 2,
             (Table::Result, Layout::Plain) => self.buckets * 4,
             (Table::Campaign | Table::Control | Table::Part, _) => CAMPAIGN_BUCKETS,
             (Table::Session | Table::Answer | Table::Object | Table::Receipt, _) => 0,
