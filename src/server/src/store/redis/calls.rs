@@ -41,6 +41,11 @@ impl Calls {
         Self { nodes, room: Semaphore::new(in_flight), timeout }
     }
 
+    /// How often the servers may have become others ([`Nodes::changes`]).
+    pub(super) fn changes(&self) -> u64 {
+        self.nodes.changes()
+    }
+
     /// Makes the call. A plea that changes something must be one that the script knows again when it comes twice.
     pub(super) async fn make(&self, plea: &Plea<'_>) -> Result<Vec<Value>, StoreError> {
         let began = stopwatch();

@@ -276,6 +276,7 @@ impl Store for RedisStore {
             return Ok(Vec::new());
         }
         let mut call = self.inner.call(shard);
+        let servers = self.inner.calls.changes();
         let mut used = Used::new();
         for mut change in changes {
             self.inner.code_words(shard, &mut change, &mut used).await?;
@@ -284,7 +285,7 @@ impl Store for RedisStore {
         call.words(&used);
         let verdicts = self.inner.commit(call).await?;
         if verdicts.contains(&Verdict::Done) {
-            self.inner.words.learn(shard, used);
+            self.inner.words.learn(shard, servers, used);
         }
         Ok(verdicts)
     }

@@ -3,6 +3,7 @@
 //! Every call of the store stays within one shard, so it goes to one server; nothing is ever spread over several.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use redis::{Client, ConnectionInfo, IntoConnectionInfo, RedisError, Value};
@@ -23,6 +24,8 @@ pub(super) struct Nodes {
     /// Those that the configuration names.
     seeds: Vec<Arc<Node>>,
     map: ArcSwap<Map>,
+    /// Counts up when the map is found anew.
+    changes: AtomicU64,
     /// Held while it is found out who holds what; when that was last tried.
     finding: Mutex<Option<std::time::Instant>>,
 }
@@ -36,7 +39,13 @@ struct Map {
 impl Nodes {
     pub(super) fn new(config: RedisConfig, seeds: Vec<Client>) -> Self {
         let seeds = seeds.into_iter().map(|client| Arc::new(Node::new(client))).collect();
-        Self { config, seeds, map: ArcSwap::default(), finding: Mutex::default() }
+        Self {
+            config,
+            seeds,
+            map: ArcSwap::default(),
+            changes: AtomicU64::new(0),
+            finding: Mutex::default(),
+        }
     }
 
     /// The server that holds the shard, as far as is known.
@@ -68,8 +77,14 @@ impl Nodes {
             Place::Cluster => self.cluster().await?,
         };
         self.map.store(Arc::new(Map { by_shard }));
+        self.changes.fetch_add(1, Ordering::Relaxed);
         *found = Some(clock::stopwatch());
         Ok(())
+    }
+
+    /// How often it was found out who holds what: as often, at least, as a server came back or another took its place.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
     }
 
     /// One server of each that holds something.

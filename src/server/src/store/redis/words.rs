@@ -3,10 +3,11 @@
 //! A code is drawn from the word itself. The first word that takes a code in a shard has it for good, and a word whose code
 //! is another's is written out. Each call of `commit.lua` says the words that its rows stand on, and nothing happens if one
 //! of them is not what the shard knows under its code: so a row and its words always come into the same server, the words
-//! first, and what a failover loses of words it loses of rows as well.
+//! first, and what a failover loses of words it loses of rows as well. What this process knows of words it forgets when the
+//! servers may have changed, and a row tells by a check whether its words are the ones it was written with.
 //!
-//! A row with codes is [`CODED`], the number of its words, each as a code (the upper bit set) or as its length and octets,
-//! and the rest. Other rows are as they came, behind [`AS_IT_IS`] where they could be mistaken.
+//! A row with codes is [`CODED`], the number of its words, their check, each as a code (the upper bit set) or as its length
+//! and octets, and the rest. Other rows are as they came, behind [`AS_IT_IS`] where they could be mistaken.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -36,28 +37,53 @@ const CORRUPT: StoreError = StoreError::Corrupt("words of a row");
 
 type Word = Arc<[u8]>;
 
-/// What this process knows of the words of all shards. What it knows stays true: a code never changes its word.
+/// What this process knows of the words of all shards. It stays true as long as the servers are the same: there a code never
+/// changes its word. After a failover it may.
 #[derive(Default)]
 pub(super) struct Words {
-    shards: RwLock<HashMap<Shard, HashMap<u16, Word>>>,
+    shards: RwLock<HashMap<Shard, Known>>,
+}
+
+/// What is known of one shard.
+struct Known {
+    /// Since then the servers may have changed ([`super::nodes::Nodes::changes`]).
+    asked: u64,
+    words: HashMap<u16, Word>,
 }
 
 /// Codes that rows of one call stand on.
 pub(super) type Used = HashMap<u16, Word>;
 
-/// A code that this process does not know yet.
+/// A code that this process does not know, or whose word is not the one that the row was written with.
+#[derive(Debug)]
 pub(super) struct Unknown;
 
 impl Words {
-    /// Whether the words of the shard were ever asked for.
-    pub(super) fn know(&self, shard: Shard) -> bool {
-        self.shards.read().unwrap_or_else(PoisonError::into_inner).contains_key(&shard)
+    /// Whether the words of the shard were asked for since the servers changed last.
+    fn know(&self, shard: Shard, changes: u64) -> bool {
+        let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+        shards.get(&shard).is_some_and(|known| known.asked == changes)
     }
 
-    /// Takes over words of a shard that Redis has.
-    pub(super) fn learn(&self, shard: Shard, words: impl IntoIterator<Item = (u16, Word)>) {
+    /// Takes over all words of a shard, as Redis told them when the servers had changed so often.
+    fn take(&self, shard: Shard, changes: u64, words: HashMap<u16, Word>) {
         let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
-        shards.entry(shard).or_default().extend(words);
+        shards.insert(shard, Known { asked: changes, words });
+    }
+
+    /// Takes over words that Redis has taken from here, unless the servers have changed meanwhile.
+    pub(super) fn learn(&self, shard: Shard, changes: u64, words: Used) {
+        let is_new = |known: &Known| words.keys().any(|code| !known.words.contains_key(code));
+        let known = |known: &&Known| known.asked == changes;
+        let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+        if !shards.get(&shard).filter(known).is_some_and(is_new) {
+            return;
+        }
+        drop(shards);
+        let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = shards.get_mut(&shard).filter(|known| known.asked == changes) {
+            known.words.extend(words);
+        }
     }
 
     /// The row as it is written, and into `used` what it stands on.
@@ -71,8 +97,9 @@ impl Words {
     fn try_encode(&self, shard: Shard, row: &[u8], used: &mut Used) -> Option<Vec<u8>> {
         let (words, rest) = split(row.strip_prefix(&[WORDED])?)?;
         let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
-        let known = shards.get(&shard)?;
+        let known = &shards.get(&shard)?.words;
         let mut coded = vec![CODED, u8::try_from(words.len()).ok()?];
+        coded.extend_from_slice(&check(&words).to_be_bytes());
         for word in words {
             let code = code(word);
             let has_it = known.get(&code).or_else(|| used.get(&code));
@@ -93,7 +120,7 @@ impl Words {
         Some(coded)
     }
 
-    /// The row as it came; the words of the shard must be known.
+    /// The row as it came, if the words of the shard are known and are those that it was written with.
     pub(super) fn decode(
         &self,
         shard: Shard,
@@ -105,9 +132,11 @@ impl Words {
             _ => return Ok(Ok(stored.to_vec())),
         };
         let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
-        let known = shards.get(&shard);
+        let known = shards.get(&shard).map(|known| &known.words);
+        let [count] = take(&mut rest).ok_or(CORRUPT)?;
+        let written_with = take(&mut rest).map(u16::from_be_bytes).ok_or(CORRUPT)?;
         let mut words: Vec<&[u8]> = Vec::new();
-        for _ in 0..take::<1>(&mut rest).ok_or(CORRUPT)?[0] {
+        for _ in 0..count {
             let [first] = take(&mut rest).ok_or(CORRUPT)?;
             let mut number = u16::from(first);
             if number >= LONG >> 8 {
@@ -126,13 +155,15 @@ impl Words {
                 rest = after;
             }
         }
-        Ok(Ok(join(&words, rest)))
+        Ok(if check(&words) == written_with { Ok(join(&words, rest)) } else { Err(Unknown) })
     }
 }
 
 impl Inner {
     /// Learns all words of a shard.
     pub(super) async fn ask_for_words(&self, shard: Shard) -> Result<(), StoreError> {
+        // Counted before the question: whatever changes from now on makes the answer doubtful.
+        let changes = self.calls.changes();
         let (_, found) = self
             .ask(shard, HASHES.into(), |pipeline| {
                 for hash in 0..HASHES {
@@ -140,13 +171,14 @@ impl Inner {
                 }
             })
             .await?;
-        self.words.learn(shard, []);
+        let mut all = HashMap::new();
         for hash in found {
             let words = parse::<Vec<([u8; 2], Vec<u8>)>>(hash)?;
-            let words =
-                words.into_iter().map(|(code, word)| (u16::from_be_bytes(code), word.into()));
-            self.words.learn(shard, words);
+            all.extend(
+                words.into_iter().map(|(code, word)| (u16::from_be_bytes(code), Word::from(word))),
+            );
         }
+        self.words.take(shard, changes, all);
         Ok(())
     }
 
@@ -158,7 +190,7 @@ impl Inner {
         used: &mut Used,
     ) -> Result<(), StoreError> {
         for put in change.puts.iter_mut().filter(|put| self.shape.codes_words(put.key.table)) {
-            if !self.words.know(shard) {
+            if !self.words.know(shard, self.calls.changes()) {
                 self.ask_for_words(shard).await?;
             }
             put.bytes = self.words.encode(shard, &put.bytes, used);
@@ -177,7 +209,9 @@ impl Inner {
             Some(row) if self.shape.codes_words(table) => row,
             row => return Ok(row),
         };
-        if let Ok(bytes) = self.words.decode(shard, &row.bytes)? {
+        if self.words.know(shard, self.calls.changes())
+            && let Ok(bytes) = self.words.decode(shard, &row.bytes)?
+        {
             return Ok(Some(Row { bytes: bytes.into(), ..row }));
         }
         self.ask_for_words(shard).await?;
@@ -198,10 +232,28 @@ fn code(word: &[u8]) -> u16 {
     u16::from_be_bytes([upper, lower]) | CODE
 }
 
+/// What tells the words of a row from others that have the same codes.
+fn check(words: &[&[u8]]) -> u16 {
+    words.iter().fold(0u16, |check, word| {
+        let [.., upper, lower, _, _] = stable_hash(word).to_be_bytes();
+        check.rotate_left(5) ^ u16::from_be_bytes([upper, lower])
+    })
+}
+
 fn take<const N: usize>(octets: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, rest) = octets.split_first_chunk()?;
     *octets = rest;
     Some(*taken)
+}
+
+/// Two words that have the same code.
+#[cfg(test)]
+pub(super) fn of_one_code() -> (String, String) {
+    let mut seen = HashMap::new();
+    (0..)
+        .map(|number: u32| format!("word {number}"))
+        .find_map(|word| Some((seen.insert(code(word.as_bytes()), word.clone())?, word)))
+        .expect("there are more words than codes")
 }
 
 #[cfg(test)]
@@ -210,11 +262,14 @@ mod tests {
 
     const LONG_WORD: [u8; 300] = [b'x'; 300];
 
+    /// How often the servers have changed, in most tests.
+    const CHANGES: u64 = 1;
+
     impl Words {
-        fn of_new(shard: Shard) -> Self {
-            let words = Self::default();
-            words.learn(shard, []);
-            words
+        fn of(shard: Shard, words: impl IntoIterator<Item = (u16, Word)>) -> Self {
+            let known = Self::default();
+            known.take(shard, CHANGES, words.into_iter().collect());
+            known
         }
     }
 
@@ -227,46 +282,70 @@ mod tests {
         let shard = Shard::from(3);
         let mut used = Used::new();
         let coded = words.encode(shard, row, &mut used);
-        let reader = Words::of_new(shard);
+        let reader = Words::of(shard, []);
         if !used.is_empty() {
             assert!(reader.decode(shard, &coded).unwrap().is_err(), "it knows no word yet");
         }
-        reader.learn(shard, used.clone());
+        reader.learn(shard, CHANGES, used.clone());
         assert_eq!(reader.decode(shard, &coded).unwrap().ok().unwrap(), row);
         (coded.len(), used)
     }
 
     #[test]
     fn words_take_two_octets_and_come_back() {
-        let (octets, used) = there_and_back(&Words::of_new(Shard::from(3)), &row());
-        assert_eq!((octets, used.len()), (2 + 1 + 2 + 2 + 2 + 3 + 8, 3));
+        let (octets, used) = there_and_back(&Words::of(Shard::from(3), []), &row());
+        assert_eq!((octets, used.len()), (2 + 2 + 1 + 2 + 2 + 2 + 3 + 8, 3));
     }
 
     #[test]
     fn a_word_whose_code_is_anothers_is_written_out() {
-        let words = Words::of_new(Shard::from(3));
-        for word in [&b"1.2"[..], &LONG_WORD] {
-            words.learn(Shard::from(3), [(code(word), Word::from(&b"another"[..]))]);
+        let others =
+            [&b"1.2"[..], &LONG_WORD].map(|word| (code(word), Word::from(&b"another"[..])));
+        let (octets, used) = there_and_back(&Words::of(Shard::from(3), others), &row());
+        assert_eq!((octets, used.len()), (2 + 2 + 1 + 4 + 2 + 302 + 3 + 8, 1));
+    }
+
+    /// After a failover that lost a word, another may stand under its code.
+    #[test]
+    fn a_word_that_a_row_was_not_written_with_is_never_taken_for_its_own() {
+        let shard = Shard::from(3);
+        let mut used = Used::new();
+        let coded = Words::of(shard, []).encode(shard, &row(), &mut used);
+        for wrong in used.keys() {
+            let words = used.iter().map(|(code, word)| {
+                (*code, if code == wrong { Word::from(&b"another"[..]) } else { word.clone() })
+            });
+            assert!(Words::of(shard, words).decode(shard, &coded).unwrap().is_err());
         }
-        let (octets, used) = there_and_back(&words, &row());
-        assert_eq!((octets, used.len()), (2 + 1 + 4 + 2 + 302 + 3 + 8, 1));
+        assert!(Words::of(shard, used).decode(shard, &coded).unwrap().is_ok());
+    }
+
+    #[test]
+    fn what_was_learnt_before_the_servers_changed_is_not_known_any_more() {
+        let shard = Shard::from(3);
+        let word = || (code(b"word"), Word::from(&b"word"[..]));
+        let words = Words::of(shard, [word()]);
+        assert!(words.know(shard, CHANGES) && !words.know(shard, CHANGES + 1));
+        words.take(shard, CHANGES + 1, HashMap::new());
+        words.learn(shard, CHANGES, Used::from([word()]));
+        assert!(words.shards.read().unwrap()[&shard].words.is_empty(), "said by the one before");
+        words.learn(shard, CHANGES + 1, Used::from([word()]));
+        assert_eq!(words.shards.read().unwrap()[&shard].words.len(), 1);
     }
 
     #[test]
     fn a_shard_keeps_so_many_words_and_writes_out_the_others() {
-        let words = Words::of_new(Shard::from(3));
         let many = (0..u16::try_from(MOST).unwrap()).map(|code| (code, Word::from(&b"w"[..])));
-        words.learn(Shard::from(3), many);
-        assert_eq!(there_and_back(&words, &row()).1.len(), 0);
+        assert_eq!(there_and_back(&Words::of(Shard::from(3), many), &row()).1.len(), 0);
     }
 
     #[test]
     fn rows_without_words_come_back_as_they_were() {
-        let words = Words::of_new(Shard::from(3));
+        let words = Words::of(Shard::from(3), []);
         for row in [&b""[..], b"x", &[WORDED], &[WORDED, 9, 9], &[CODED, 1], &[AS_IT_IS]] {
             there_and_back(&words, row);
         }
-        for wrong in [&[CODED][..], &[CODED, 1], &[CODED, 1, 5, 1], &[CODED, 1, 0x80]] {
+        for wrong in [&[CODED][..], &[CODED, 1], &[CODED, 1, 0, 0, 5, 1], &[CODED, 1, 0, 0, 0x80]] {
             assert!(words.decode(Shard::from(3), wrong).is_err(), "{wrong:?}");
         }
     }
