@@ -146,4 +146,7 @@ pub mod decisions {
 
     #[doc = include_str!("../decisions/0029_words_are_kept_once_in_a_shard.md")]
     pub mod d0029_words_are_kept_once_in_a_shard {}
+
+    #[doc = include_str!("../decisions/0032_what_is_rejected_is_told_by_whoever_rejects_it.md")]
+    pub mod d0032_what_is_rejected_is_told_by_whoever_rejects_it {}
 }

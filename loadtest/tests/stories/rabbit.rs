@@ -215,6 +215,8 @@ pub(crate) struct Told {
     pub(crate) results: BTreeMap<String, String>,
     pub(crate) sessions: BTreeSet<String>,
     pub(crate) faults: Vec<(String, api::events::Fault)>,
+    /// Messages that were rejected, by the id of the event.
+    pub(crate) rejected: BTreeMap<String, api::events::Rejected>,
     /// Results and events that came more than once.
     pub(crate) repeats: usize,
 }
@@ -266,6 +268,12 @@ impl Told {
                 self.repeats += usize::from(!self.sessions.insert(session.session));
             }
             EventData::Fault(fault) => self.faults.push((event.id, fault)),
+            EventData::Rejected(message) => {
+                if let Some(before) = self.rejected.insert(event.id, message.clone()) {
+                    assert_eq!(before, message, "a repeat tells the same");
+                    self.repeats += 1;
+                }
+            }
             EventData::Alert(alert) => panic!("no device reports anything here: {alert:?}"),
         }
     }

@@ -1,7 +1,7 @@
 //! Messages that can never be done: each is put aside with a reason that a person can act on, and the queue goes on.
 
 use crate::{
-    rabbit::{Upstream, ready, settings, shared},
+    rabbit::{Told, Upstream, ready, settings, shared},
     upstream::{campaign, chunk},
     world::{Plan, a_world},
 };
@@ -26,6 +26,7 @@ async fn what_cannot_be_done_is_rejected_with_a_reason_and_the_queue_goes_on() {
     let stranger = Upstream::at(&broker, "stranger", VHOST).await;
     let gateway = Upstream::at(&broker, "gateway", VHOST).await;
 
+    let mut events = billing.listen().await;
     billing.send(Submit, "twice", campaign("twice")).await;
     world.until("twice", "there", |_| true).await;
     // Each with a piece of the reason that it must get.
@@ -82,6 +83,8 @@ async fn what_cannot_be_done_is_rejected_with_a_reason_and_the_queue_goes_on() {
     expect("half", "bad-body", "1 devices were refused");
 
     let rejected = billing.rejected(wanted.len()).await;
+    let mut told = Told::default();
+    told.until(&mut events, |told| told.rejected.len() == wanted.len()).await;
     for one in &rejected {
         let (reason, words) = wanted.remove(one.id.as_str()).unwrap_or_else(|| panic!("{one:#?}"));
         assert_eq!(one.reason, reason, "{one:#?}");
@@ -89,6 +92,12 @@ async fn what_cannot_be_done_is_rejected_with_a_reason_and_the_queue_goes_on() {
         assert!(
             one.header("reveille-queue").is_some() && one.header("reveille-rejected-at").is_some()
         );
+        // The event says the same, without the body.
+        let event = told.rejected.values().find(|told| told.message_id.as_ref() == Some(&one.id));
+        let event = event.unwrap_or_else(|| panic!("nothing was told of {}", one.id));
+        assert_eq!((&event.reason, &event.detail), (&one.reason, &one.detail));
+        assert_eq!(event.user, one.header("reveille-user"));
+        assert_eq!(Some(&event.queue), one.header("reveille-queue").as_ref());
         match one.id.as_str() {
             "no-right" => assert_eq!(one.header("reveille-user").as_deref(), Some("stranger")),
             "mistakes" => assert!(one.header("reveille-problems").unwrap().contains("devcies")),
@@ -101,6 +110,11 @@ async fn what_cannot_be_done_is_rejected_with_a_reason_and_the_queue_goes_on() {
         }
     }
     assert!(wanted.is_empty(), "not rejected: {wanted:?}");
+
+    // Whoever sends the same once more gets the same event.
+    stranger.send(Chunk, "no-right", r#"{"campaign":"twice","part":0,"devices":["IMEI:1"]}"#).await;
+    told.until(&mut events, |told| told.repeats > 0).await;
+    assert_eq!((told.rejected.len(), billing.rejected(1).await.len()), (rejected.len(), 1));
 
     // What came behind them is done.
     billing.send(Chunk, "good", chunk(&world, "twice", 0, Some(1), 5)).await;

@@ -19,12 +19,12 @@ use serde::{Deserialize, Serialize};
 pub struct CloudEvent {
     pub specversion: String,
     pub id: String,
-    /// `/reveille/` and the authority.
+    /// `/reveille/` and the authority, which is empty where none is known.
     pub source: String,
     /// One of [`EventType`].
     #[serde(rename = "type")]
     pub kind: String,
-    /// The campaign or the device that it is about.
+    /// The campaign, the device or the message that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     pub time: String,
@@ -74,6 +74,9 @@ event_types! {
     Fault = "reveille.fault", "fault";
     /// A device reported something by itself: [`Alert`]. Routing key `alert.<authority>`.
     Alert = "reveille.alert", "alert";
+    /// A message that came in over AMQP can never be done: [`Rejected`]. Routing key `rejected.<authority>`; without a dot
+    /// when the message named no authority of this server.
+    Rejected = "reveille.rejected", "rejected";
 }
 
 /// What happened.
@@ -85,6 +88,7 @@ pub enum EventData {
     Session(SessionEnded),
     Fault(Fault),
     Alert(Alert),
+    Rejected(Rejected),
 }
 
 /// How jobs of one campaign ended, at most [`Self::MOST`] of them.
@@ -185,4 +189,27 @@ pub struct Fault {
     /// A short word for it.
     pub kind: String,
     pub detail: String,
+}
+
+/// A message that was put into the queue `reveille.rejected`, where its body is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rejected {
+    /// The queue that it came from.
+    pub queue: String,
+    /// The same word as the `type` of a refusal over HTTP, such as `bad-body`.
+    pub reason: String,
+    /// A sentence: what is wrong, and what to do.
+    pub detail: String,
+    /// As its sender chose it, if he did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// The property `type`, whatever it says.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub message_type: Option<String>,
+    /// Who sent it, as the broker vouches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Of its body.
+    pub octets: u64,
 }

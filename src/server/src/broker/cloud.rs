@@ -1,19 +1,41 @@
 //! Events of the log as they are told outside: `CloudEvents` in JSON.
 
+use super::{
+    link::{Trouble, publish},
+    topology::EVENTS,
+};
 use crate::{
     campaigns::result_line,
     events::Event,
     rows::{DeviceId, ResultRow, SessionRecord},
     store::{EventId, Shard},
 };
-use api::{CloudEvent, EventData, EventType, JobResult};
+use api::{CloudEvent, EventData, EventType, JobResult, events::Rejected};
 use campaign::time::Instant;
+use lapin::{Channel, protocol::BasicProperties};
 
 /// An event on its way out.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) key: String,
     pub(super) event: CloudEvent,
+}
+
+impl Outgoing {
+    /// Sends it; when this returns, the broker has it safe.
+    pub(super) async fn tell(self, channel: &Channel) -> Result<(), Trouble> {
+        let Self { key, event } = self;
+        let Ok(body) = serde_json::to_vec(&event) else {
+            tracing::error!(id = event.id, "an event cannot be written");
+            return Ok(());
+        };
+        let properties = BasicProperties::default()
+            .with_delivery_mode(2)
+            .with_content_type(CloudEvent::MEDIA_TYPE.into())
+            .with_message_id(event.id.into())
+            .with_type(event.kind.into());
+        publish(channel, EVENTS, &key, &body, properties).await
+    }
 }
 
 /// How an event is told.
@@ -119,6 +141,27 @@ pub(super) fn batch(authority: &str, campaign: &str, seq: u64, jobs: Vec<Job>) -
                 seq,
                 results,
             }),
+        ),
+    }
+}
+
+/// A message that was put aside for good; without an authority when it named none of ours.
+pub(super) fn rejected(
+    authority: Option<&str>,
+    id: String,
+    at: Instant,
+    told: Rejected,
+) -> Outgoing {
+    let key = EventType::Rejected.key();
+    Outgoing {
+        key: authority.map_or_else(|| key.to_owned(), |authority| format!("{key}.{authority}")),
+        event: cloud(
+            EventType::Rejected,
+            id,
+            authority.unwrap_or_default(),
+            told.message_id.clone(),
+            at,
+            EventData::Rejected(told),
         ),
     }
 }

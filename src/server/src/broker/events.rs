@@ -5,10 +5,10 @@
 //! go first and one by one, so that they arrive in their order.
 
 use super::{
-    cloud::{Job, Outgoing, Telling, batch, telling},
-    link::{Trouble, answered, connect, publish, publishing},
+    cloud::{Job, Telling, batch, telling},
+    link::{Trouble, answered, connect, publishing},
     supervise::Post,
-    topology::{self, EVENTS},
+    topology,
 };
 use crate::{
     campaigns::rows::NameRow,
@@ -20,9 +20,9 @@ use crate::{
     store::{EventId, Shard},
     update,
 };
-use api::{CloudEvent, events::Results};
+use api::events::Results;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use lapin::{Channel, Connection, protocol::BasicProperties};
+use lapin::{Channel, Connection};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// Events of one shard in one round.
@@ -199,27 +199,13 @@ impl Drainer {
             }
         }
         for told in states {
-            self.tell(told).await?;
+            told.tell(&self.out).await?;
         }
         let mut sending = Vec::with_capacity(others.len());
         for told in others {
-            sending.push(self.tell(told));
+            sending.push(told.tell(&self.out));
         }
         stream::iter(sending).buffer_unordered(UNCONFIRMED).try_collect().await
-    }
-
-    async fn tell(&self, told: Outgoing) -> Result<(), Trouble> {
-        let Outgoing { key, event } = told;
-        let Ok(body) = serde_json::to_vec(&event) else {
-            tracing::error!(id = event.id, "an event cannot be written");
-            return Ok(());
-        };
-        let properties = BasicProperties::default()
-            .with_delivery_mode(2)
-            .with_content_type(CloudEvent::MEDIA_TYPE.into())
-            .with_message_id(event.id.into())
-            .with_type(event.kind.into());
-        publish(&self.out, EVENTS, &key, &body, properties).await
     }
 
     /// Moves the cursors of what was confirmed.

@@ -5,10 +5,11 @@
 //! not judged. Never more than the prefetch of each queue is in memory.
 
 use super::{
-    envelope::{self, Envelope, SENDER, TRIES},
-    link::{Trouble, answered, connect, publish, publishing},
+    aside::Aside,
+    envelope::{self, Envelope},
+    link::{Trouble, answered, connect, publishing},
     supervise::Post,
-    topology::{self, DELAYED, REJECTED},
+    topology,
     work::work,
 };
 use crate::{
@@ -22,8 +23,7 @@ use lapin::{
     Channel, Connection,
     message::Delivery,
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
-    protocol::BasicProperties,
-    types::{AMQPValue, FieldTable},
+    types::FieldTable,
 };
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
@@ -34,10 +34,6 @@ const STORE_AWAY: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(10);
 /// How often the broker is asked whether it holds our messages up.
 const LOOK: Duration = Duration::from_secs(1);
-/// Octets of a rejected message that are kept with its reason.
-const MOST_KEPT: usize = api::MOST_MESSAGE_OCTETS;
-/// Octets of the list of single mistakes in a header.
-const MOST_PROBLEMS: usize = 16 * 1024;
 
 /// Takes work until `engine.stop` or until something is wrong with the broker.
 pub(super) async fn run(post: Post) -> Result<(), Trouble> {
@@ -46,12 +42,19 @@ pub(super) async fn run(post: Post) -> Result<(), Trouble> {
     let taking = connect(broker, "intake").await?;
     // A broker that is full stops whoever publishes: acknowledgements go over a connection of their own.
     let giving = Arc::new(connect(broker, "replies").await?);
-    answered(topology::declare(&answered(taking.create_channel()).await?)).await?;
+    let declaring = answered(taking.create_channel()).await?;
+    answered(topology::declare(&declaring)).await?;
+    // What is rejected is told as an event, too.
+    answered(topology::declare_events(&declaring, broker)).await?;
     let desk = Arc::new(Desk {
         engine: Arc::clone(&engine),
         broker: broker.clone(),
-        ourselves: taking.status().username(),
-        out: publishing(&giving).await?,
+        aside: Aside {
+            engine: Arc::clone(&engine),
+            retry_after: broker.retry_after,
+            ourselves: taking.status().username(),
+            out: publishing(&giving).await?,
+        },
     });
     let mut queues = JoinSet::new();
     for kind in MessageType::ALL {
@@ -86,10 +89,7 @@ fn look(post: &Post, giving: &Connection) {
 struct Desk {
     engine: Arc<Engine>,
     broker: RabbitMq,
-    /// Our own name at the broker.
-    ourselves: String,
-    /// For messages that are put aside.
-    out: Channel,
+    aside: Aside,
 }
 
 /// Takes the messages of one queue.
@@ -154,14 +154,14 @@ async fn handle(desk: Arc<Desk>, kind: MessageType, delivery: Delivery) -> Resul
                 }
             }
             Fate::Later(why) if envelope::tries(&delivery) < desk.broker.retries => {
-                desk.delay(&delivery, &why).await?;
+                desk.aside.delay(&delivery, &why).await?;
             }
             Fate::Later(why) => {
                 let tries = desk.broker.retries;
                 let detail = format!("{}; tried again {tries} times in vain", why.detail);
-                desk.reject(kind, &delivery, &ProblemDocument { detail, ..why }).await?;
+                desk.aside.reject(kind, &delivery, &ProblemDocument { detail, ..why }).await?;
             }
-            Fate::Never(why) => desk.reject(kind, &delivery, &why).await?,
+            Fate::Never(why) => desk.aside.reject(kind, &delivery, &why).await?,
         }
         delivery.ack(BasicAckOptions::default()).await?;
         return Ok(());
@@ -169,7 +169,7 @@ async fn handle(desk: Arc<Desk>, kind: MessageType, delivery: Delivery) -> Resul
 }
 
 async fn attempt(desk: &Desk, kind: MessageType, delivery: &Delivery) -> Result<(), Refusal> {
-    let envelope = Envelope::read(kind, delivery, &desk.ourselves, &desk.engine.config)?;
+    let envelope = Envelope::read(kind, delivery, &desk.aside.ourselves, &desk.engine.config)?;
     work(&desk.engine, kind, &envelope, &delivery.data).await
 }
 
@@ -207,93 +207,4 @@ fn fate(why: ProblemDocument) -> Fate {
         )
         | None => Fate::Never(why),
     }
-}
-
-impl Desk {
-    /// Puts a message among those that come back after a while.
-    async fn delay(&self, delivery: &Delivery, why: &ProblemDocument) -> Result<(), Trouble> {
-        tracing::debug!(detail = why.detail, "a message is put aside for a while");
-        let mut headers = self.headers(delivery);
-        headers.insert(TRIES.into(), AMQPValue::LongUInt(envelope::tries(delivery) + 1));
-        let after = self.broker.retry_after.as_millis().to_string();
-        let properties = self.properties(delivery, headers).with_expiration(after.into());
-        let key = delivery.routing_key.as_str();
-        publish(&self.out, DELAYED, key, &delivery.data, properties).await
-    }
-
-    /// Puts a message among those that a person must look at, with the reason.
-    async fn reject(
-        &self,
-        kind: MessageType,
-        delivery: &Delivery,
-        why: &ProblemDocument,
-    ) -> Result<(), Trouble> {
-        let reason = ProblemType::from_uri(&why.kind).map_or("unknown", ProblemType::name);
-        tracing::warn!(reason, detail = why.detail, queue = kind.queue(), "a message is rejected");
-        let mut headers = self.headers(delivery);
-        let mut put = |name: &str, text: &str| {
-            headers.insert(name.into(), AMQPValue::LongString(text.into()));
-        };
-        put("reveille-reason", reason);
-        put("reveille-detail", &why.detail);
-        put("reveille-queue", kind.queue());
-        if !why.problems.is_empty() {
-            put("reveille-problems", &problems(why));
-        }
-        if let Ok(now) = self.engine.store().now().await {
-            put("reveille-rejected-at", &now.to_string());
-        }
-        let kept = delivery.data.get(..MOST_KEPT).unwrap_or(&delivery.data);
-        if kept.len() < delivery.data.len() {
-            put("reveille-body", "cut");
-        }
-        let properties = self.properties(delivery, headers);
-        publish(&self.out, REJECTED, delivery.routing_key.as_str(), kept, properties).await
-    }
-
-    /// The headers of the message, with who sent it.
-    fn headers(&self, delivery: &Delivery) -> FieldTable {
-        let mut headers = delivery.properties.headers().clone().unwrap_or_default();
-        if let Some(sender) = envelope::sender(delivery, &self.ourselves) {
-            headers.insert(SENDER.into(), AMQPValue::LongString(sender.into()));
-        }
-        headers
-    }
-
-    /// The properties of the message as we send it on, under our own name.
-    fn properties(&self, delivery: &Delivery, headers: FieldTable) -> BasicProperties {
-        let of = &delivery.properties;
-        let mut properties = BasicProperties::default()
-            .with_delivery_mode(2)
-            .with_user_id(self.ourselves.as_str().into())
-            .with_headers(headers);
-        if let Some(id) = of.message_id() {
-            properties = properties.with_message_id(id.clone());
-        }
-        if let Some(kind) = of.kind() {
-            properties = properties.with_type(kind.clone());
-        }
-        if let Some(content_type) = of.content_type() {
-            properties = properties.with_content_type(content_type.clone());
-        }
-        if let Some(correlation) = of.correlation_id() {
-            properties = properties.with_correlation_id(correlation.clone());
-        }
-        properties
-    }
-}
-
-/// The single mistakes, a line each, as many as a header takes.
-fn problems(why: &ProblemDocument) -> String {
-    let mut text = String::new();
-    for problem in &why.problems {
-        let line = problem.to_string();
-        if text.len() + line.len() > MOST_PROBLEMS {
-            text.push('…');
-            break;
-        }
-        text.push_str(&line);
-        text.push('\n');
-    }
-    text
 }

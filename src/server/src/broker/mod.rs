@@ -10,11 +10,13 @@
 //! | `link` | a connection, and what went wrong with it in words |
 //! | `supervise` | keeps each half of the work going; readiness follows |
 //! | `intake` | the queues that work comes from, and what becomes of a message in the end |
+//! | `aside` | messages that come back later, and those that are rejected with a reason |
 //! | `envelope` | what a message says of itself: its kind, its authority, its sender, its id |
 //! | `events` | the logs of the shards, drained into the exchange of events |
 //! | `cloud` | events as they are told outside |
 //! | `work` | from a message to the function that does it |
 
+mod aside;
 mod cloud;
 mod envelope;
 mod events;

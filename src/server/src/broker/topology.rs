@@ -68,7 +68,7 @@ pub(super) async fn declare(channel: &Channel) -> Result<(), lapin::Error> {
     queue(channel, REJECTED, REJECTED, "#", arguments).await
 }
 
-/// Declares what events go out by.
+/// Declares what events go out by, and changes nothing that is as it should be.
 pub(super) async fn declare_events(
     channel: &Channel,
     broker: &RabbitMq,
