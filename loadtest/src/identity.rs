@@ -55,6 +55,9 @@ pub const MOST_DEVICES: u64 = 16_000_000;
 /// The maker of every device but those with Windows.
 pub const MANUFACTURER: &str = "Acme";
 
+/// How subscriber numbers begin: a code that no country has.
+const COUNTRY: &str = "999";
+
 /// How the names of Windows devices begin; the index follows.
 const HARDWARE: &str = "A1B2C3D4E5F60718";
 
@@ -95,7 +98,7 @@ impl Identity {
             server_secret,
             first_nonce,
             first_server_nonce,
-            msisdn: format!("999{index:010}"),
+            msisdn: number(index),
             imsi: format!("00101{index:010}"),
             address: address(index),
             firmware,
@@ -264,6 +267,17 @@ pub(crate) fn index_of(address: Ipv4Addr) -> Option<u64> {
         .filter(|index| *index < MOST_DEVICES)
 }
 
+/// The subscriber number of a device: E.164 digits without the plus.
+pub(crate) fn number(index: u64) -> String {
+    format!("{COUNTRY}{index:010}")
+}
+
+/// The index of the device that has this subscriber number.
+pub(crate) fn index_of_number(digits: &str) -> Option<u64> {
+    let index = digits.strip_prefix(COUNTRY).filter(|rest| rest.len() == 10)?;
+    index.parse().ok().filter(|index| *index < MOST_DEVICES)
+}
+
 /// The index of the device of this name, if it is one of ours.
 pub(crate) fn index_of_name(device: &str) -> Option<u64> {
     if let Some(digits) = device.strip_prefix(HARDWARE) {
@@ -312,6 +326,7 @@ mod tests {
             let identity = Identity::of(1, index, &Mix::demo(), "dm.example");
             assert_eq!(index_of(identity.address), Some(index));
             assert_eq!(index_of_name(&identity.device), Some(index));
+            assert_eq!(index_of_number(&identity.msisdn), Some(index));
             if identity.kind.habits == Habits::Windows {
                 assert_eq!(identity.device.len(), 32);
             } else {
@@ -320,6 +335,7 @@ mod tests {
             assert!(identity.address.is_loopback());
         }
         assert_eq!(index_of(Ipv4Addr::LOCALHOST), None);
+        assert_eq!(index_of_number("447700900123"), None);
         assert_eq!(index_of_name("IMEI:350000000000018"), None, "the check digit is wrong");
     }
 

@@ -11,9 +11,11 @@
 //! | [`faults`] | what may be wrong with it, and how common that is |
 //! | [`verdict`] | the rules that a server has to keep, and their breaches |
 //! | [`broker`] | a private `RabbitMQ` |
+//! | [`carrier`] | a short message centre between the server and the devices |
 //! | [`fleet`] | any number of devices on real sockets, and what they report |
 
 pub mod broker;
+pub mod carrier;
 mod clock;
 pub mod device;
 mod dice;
@@ -26,6 +28,7 @@ mod scripted;
 pub mod tree;
 pub mod verdict;
 
+pub use carrier::smsc::{Manners, Smsc, SmscPlan, SmscReport};
 pub use faults::{Answer, Auth, Fault, Habits, Kind, Mix, MixError, Model};
-pub use fleet::{Fleet, FleetPlan, FleetReport};
+pub use fleet::{Ears, Fleet, FleetPlan, FleetReport};
 pub use verdict::{Breach, Rule};

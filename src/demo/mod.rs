@@ -3,11 +3,12 @@
 //! | module | about |
 //! | --- | --- |
 //! | `site` | a server in this process, or workers of their own |
-//! | `broker`, `redis`, `workers` | what else is started for it |
+//! | `broker`, `redis`, `workers`, `carrier` | what else is started for it |
 //! | `figures`, `show` | what was measured, and how it is shown |
 
 mod broker;
 mod by_fault;
+mod carrier;
 mod figures;
 mod redis;
 mod show;
@@ -58,6 +59,10 @@ pub(crate) struct Args {
     /// With `--broker rabbitmq`: one that runs already, instead of a private one
     #[arg(long, value_name = "URL")]
     rabbitmq: Option<String>,
+    /// How devices are notified: in datagrams straight to their addresses, or in short messages through a simulated centre
+    /// that looks at every octet
+    #[arg(long, value_enum, default_value_t = carrier::Route::Udp)]
+    route: carrier::Route,
     /// So many servers, each a process of its own, over one Redis; devices are spread over them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: Option<u16>,
@@ -84,6 +89,7 @@ pub(crate) fn run(args: &Args, json: bool) -> anyhow::Result<ExitCode> {
             workers: args.workers,
             broker: args.broker,
             rabbitmq: args.rabbitmq.as_deref(),
+            route: args.route,
             devices: args.devices,
             directory: &data,
         };
@@ -113,6 +119,7 @@ async fn demonstrate(
     })
     .await
     .context("the simulated fleet could not start")?;
+    site.carrier().serve(&fleet);
     let bar = show::Bar::new(talk, args.devices);
     bar.say("registering");
     register(&site, &fleet, args.devices, &bar).await?;
@@ -155,9 +162,19 @@ async fn demonstrate(
     };
     let by_fault = by_fault::count(&site, &view, &fleet).await?;
     let fleet = fleet.stop().await;
-    let done = site.stop().await?;
-    let measured =
-        Measured { view, fleet, elapsed, most_ended, done, before, after, written, result_events };
+    let (done, carried) = site.stop().await?;
+    let measured = Measured {
+        view,
+        fleet,
+        carried,
+        elapsed,
+        most_ended,
+        done,
+        before,
+        after,
+        written,
+        result_events,
+    };
     Ok(Figures { outcomes_by_fault: by_fault, ..Figures::new(&measured) })
 }
 

@@ -131,6 +131,13 @@ fn text(figures: &Figures) -> String {
             }
             _ => String::new(),
         },
+        match figures.carrier {
+            Some(carrier) => format!(
+                "{} short messages, at most {} in any second of {} allowed; {} receipts",
+                carrier.messages, carrier.busiest_second, carrier.limit, carrier.receipts
+            ),
+            None => String::new(),
+        },
         match figures.breaches {
             0 => "no device saw the server break a rule".to_owned(),
             breaches => {

@@ -2,6 +2,7 @@
 
 use super::{
     broker::{self, Broker, Upstream},
+    carrier::{Carried, Carrier, Route},
     figures::Usage,
     redis::Redis,
     workers::{Done, Workers},
@@ -30,10 +31,6 @@ const SETTINGS: &str = r#"
     retry_base = "1s"
     retry_cap = "4s"
     poll = "20ms"
-    [[route]]
-    kind = "udp"
-    name = "udp"
-    per_second = 20000
     [telemetry]
     log = "warn"
 "#;
@@ -53,6 +50,7 @@ pub(crate) struct Site {
     servers: Servers,
     redis: Option<Redis>,
     broker: Option<Broker>,
+    carrier: Carrier,
     /// What the append-only file held when the campaign began.
     written: Option<u64>,
 }
@@ -73,6 +71,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) broker: broker::Kind,
     /// A broker that runs already.
     pub(crate) rabbitmq: Option<&'a str>,
+    pub(crate) route: Route,
     /// How many devices there will be.
     pub(crate) devices: u64,
     /// For files.
@@ -95,7 +94,9 @@ impl Site {
             (broker::Kind::Rabbitmq, Some(url)) => Some(Broker::given(url)?),
             (broker::Kind::Rabbitmq, None) => Some(Broker::start().await?),
         };
+        let carrier = Carrier::start(plan.route).await.context("the carrier does not start")?;
         let mut text = settings(&plan, redis.as_ref())?;
+        text.push_str(&carrier.settings());
         if let Some(broker) = &broker {
             text.push_str(&broker.settings()?);
         }
@@ -110,7 +111,12 @@ impl Site {
             }
             Some(count) => Servers::Workers(Workers::start(count, &text, directory).await?),
         };
-        Ok((Self { servers, redis, broker, written: None }, authority))
+        Ok((Self { servers, redis, broker, carrier, written: None }, authority))
+    }
+
+    /// What carries the notifications.
+    pub(crate) fn carrier(&self) -> &Carrier {
+        &self.carrier
     }
 
     /// Where devices begin their sessions.
@@ -229,10 +235,10 @@ impl Site {
         }
     }
 
-    /// Ends everything; tells what the doors did.
-    pub(crate) async fn stop(self) -> anyhow::Result<Done> {
-        match self.servers {
-            Servers::Workers(workers) => workers.stop().await,
+    /// Ends everything; tells what the doors did, and what the carrier has seen.
+    pub(crate) async fn stop(self) -> anyhow::Result<(Done, Option<Carried>)> {
+        let done = match self.servers {
+            Servers::Workers(workers) => workers.stop().await?,
             Servers::Here(running) => {
                 let load = running.engine().load();
                 let done = Done {
@@ -240,9 +246,10 @@ impl Site {
                     store_calls: load.store_calls.load(Ordering::Relaxed),
                 };
                 running.stop().await;
-                Ok(done)
+                done
             }
-        }
+        };
+        Ok((done, self.carrier.stop().await))
     }
 }
 

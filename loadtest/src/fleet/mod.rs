@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `plan` | what is wanted |
 //! | `air` | the socket on which devices hear notifications |
+//! | `ears` | what a device makes of a push, and where a carrier hands one over |
 //! | `session` | a session over the network |
 //! | `http` | HTTP as a device speaks it |
 //! | `fronts` | which of several servers a device gets to |
@@ -13,6 +14,7 @@
 //! A device costs nothing until it is woken: it follows from the seed and its index.
 
 mod air;
+mod ears;
 mod fronts;
 mod http;
 mod plan;
@@ -22,12 +24,13 @@ mod session;
 mod tests;
 mod world;
 
+pub use ears::Ears;
 pub use plan::{FleetError, FleetPlan};
 pub use report::{Breaches, FleetReport, Percentiles};
 
 use crate::{
     clock,
-    device::{End, Heard, Reason, Terms},
+    device::{End, Reason, Terms},
     faults::Kind,
     identity::{self, Identity},
     tree::{Change, Found},
@@ -38,7 +41,7 @@ use report::Tally;
 use std::{
     io,
     ops::Range,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -59,6 +62,7 @@ pub struct Fleet {
     /// The task that begins sessions.
     conductor: JoinHandle<()>,
     listener: Option<std::thread::JoinHandle<()>>,
+    ears: Ears,
 }
 
 /// What sessions and the rest of the fleet share.
@@ -106,56 +110,42 @@ impl Fleet {
         // Bounded by the devices: each is claimed before it gets in here, and has one place at most.
         let (starts, queue) = mpsc::unbounded_channel();
         let (ready, listening) = oneshot::channel();
-        let listener = Self::listen(Arc::clone(&shared), air, starts.clone(), plan.devices, ready)
-            .map_err(listen)?;
+        let ears = Ears {
+            shared: Arc::clone(&shared),
+            starts: starts.clone(),
+            devices: plan.devices,
+            born: clock::now(),
+        };
+        let listener = Self::listen(air, ears.clone(), ready).map_err(listen)?;
         listening.await.map_err(|_gone| listen(io::ErrorKind::BrokenPipe.into()))?;
         let conductor = tokio::spawn(conduct(Arc::clone(&shared), queue, plan.sessions_at_once));
         if let Some(period) = plan.polls_every {
             let polls = poll(Arc::clone(&shared), starts.clone(), plan.devices, period);
             shared.sessions.spawn(polls);
         }
-        Ok(Self { plan, udp_port, shared, starts, conductor, listener: Some(listener) })
+        Ok(Self { plan, udp_port, shared, starts, conductor, listener: Some(listener), ears })
     }
 
     fn listen(
-        shared: Arc<Shared>,
         air: Air,
-        starts: mpsc::UnboundedSender<Start>,
-        devices: u64,
+        ears: Ears,
         ready: oneshot::Sender<()>,
     ) -> io::Result<std::thread::JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-        let born = clock::now();
         std::thread::Builder::new().name("fleet-air".to_owned()).spawn(move || {
-            let stop = shared.stop.clone();
+            let stop = ears.shared.stop.clone();
             // Who waits for this is gone only when the fleet is.
             _ = ready.send(());
-            let heard = runtime.block_on(air.listen(stop, |index, push| {
-                if index >= devices {
-                    return;
-                }
-                let heard = clock::now();
-                let life =
-                    u32::try_from(heard.duration_since(born).as_millis()).unwrap_or(u32::MAX);
-                shared.tally.notifications.fetch_add(1, Ordering::Relaxed);
-                let (reaction, breaches) = shared.world.hear(index, push, life);
-                shared.tally.breaches(breaches);
-                match reaction {
-                    Heard::Wake(reason) => {
-                        let due = Due { index, reason };
-                        // Nobody receives when the fleet is being stopped.
-                        drop(starts.send(Start { due, heard, done: None }));
-                    }
-                    Heard::Again => {
-                        shared.tally.notifications_again.fetch_add(1, Ordering::Relaxed);
-                    }
-                    Heard::Nothing => {}
-                }
-            }));
+            let heard = runtime.block_on(air.listen(stop, |index, push| ears.hear(index, push)));
             if let Err(error) = heard {
                 tracing::error!(%error, "the fleet is deaf");
             }
         })
+    }
+
+    /// The devices as a carrier finds them.
+    pub fn ears(&self) -> Ears {
+        self.ears.clone()
     }
 
     /// The port on which the devices hear notifications.

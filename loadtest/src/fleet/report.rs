@@ -54,6 +54,14 @@ pub struct Breaches {
 impl Breaches {
     /// So many are kept whole.
     pub const KEPT: usize = 20;
+
+    pub(crate) fn add(&mut self, breach: Breach) {
+        self.count += 1;
+        *self.by_rule.entry(breach.rule).or_default() += 1;
+        if self.first.len() < Self::KEPT {
+            self.first.push(breach);
+        }
+    }
 }
 
 /// A distribution of times, in milliseconds.
@@ -148,11 +156,7 @@ impl Tally {
         }
         let mut breaches = self.breaches.lock().unwrap_or_else(PoisonError::into_inner);
         for breach in found {
-            breaches.count += 1;
-            *breaches.by_rule.entry(breach.rule).or_default() += 1;
-            if breaches.first.len() < Breaches::KEPT {
-                breaches.first.push(breach);
-            }
+            breaches.add(breach);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     scripted::{self, Script},
     verdict::{Rule, push::tests::push},
 };
+use std::sync::atomic::Ordering;
 use std::{
     collections::HashMap,
     net::UdpSocket,
@@ -212,7 +213,7 @@ async fn a_breach_is_reported_with_its_octets() {
     let report = fleet.stop().await;
     assert_eq!(report.breaches.by_rule.get(&Rule::UserOwned), Some(&1));
     let breach = &report.breaches.first[0];
-    assert_eq!((breach.device, breach.rule), (0, Rule::UserOwned));
+    assert_eq!((breach.device, breach.rule), (Some(0), Rule::UserOwned));
     assert!(
         breach.octets.len() > 100 && breach.octets.bytes().all(|digit| digit.is_ascii_hexdigit())
     );

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 macro_rules! rules {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// What a server must not do to a device.
+        /// What a server must not do to a device, or to a carrier.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Rule {
@@ -39,6 +39,14 @@ macro_rules! rules {
 }
 
 rules! {
+    /// What was said to the short message centre does not fit the state of the bind.
+    SmppProtocol,
+    /// The short message is not submitted as a binary WAP push has to be.
+    SubmissionField,
+    /// The user data header is not that of a push to port 2948.
+    UserDataHeader,
+    /// The parts of a push do not belong together.
+    PartsMismatch,
     /// The push message is not a WSP push of a notification.
     PushMalformed,
     /// Package #0 is malformed.
@@ -152,8 +160,8 @@ impl Finding {
 /// A rule that the server broke towards one device, with the octets that prove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Breach {
-    /// Index of the device.
-    pub device: u64,
+    /// Index of the device, if it is about one.
+    pub device: Option<u64>,
     pub rule: Rule,
     /// The rule, and how it was broken.
     pub what: String,
@@ -164,7 +172,7 @@ pub struct Breach {
 impl Breach {
     pub const MOST_OCTETS: usize = 32 * 1024;
 
-    pub(crate) fn new(device: u64, finding: &Finding, octets: &[u8]) -> Self {
+    pub(crate) fn new(device: impl Into<Option<u64>>, finding: &Finding, octets: &[u8]) -> Self {
         use std::fmt::Write as _;
 
         let mut what = finding.rule.sentence().to_owned();
@@ -176,6 +184,6 @@ impl Breach {
         for octet in octets.iter().take(Self::MOST_OCTETS) {
             write!(hex, "{octet:02x}").expect("writing to a string cannot fail");
         }
-        Self { device, rule: finding.rule, what, octets: hex }
+        Self { device: device.into(), rule: finding.rule, what, octets: hex }
     }
 }

@@ -64,6 +64,8 @@ mod restarted;
 #[cfg(test)]
 mod sealed;
 #[cfg(test)]
+mod short_messages;
+#[cfg(test)]
 mod silence;
 #[cfg(test)]
 mod targeting;
