@@ -22,6 +22,9 @@ pub mod metrics {}
 #[doc = include_str!("../connecting-an-smsc.md")]
 pub mod connecting_an_smsc {}
 
+#[doc = include_str!("../connecting-a-push-gateway.md")]
+pub mod connecting_a_push_gateway {}
+
 #[doc = include_str!("../campaign-document.md")]
 pub mod campaign_document {}
 

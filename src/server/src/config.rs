@@ -6,12 +6,14 @@
 
 mod check;
 mod defaults;
+mod pap;
 mod read;
 #[cfg(test)]
 mod reference;
 mod route;
 mod values;
 
+pub use pap::{Pap, PapMethod, PapPriority};
 pub use read::{ConfigError, Problem};
 pub use route::{Route, Smpp};
 pub use values::{Network, Secret};

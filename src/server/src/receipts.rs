@@ -1,4 +1,4 @@
-//! What became of notifications, as SMSCs tell it, brought back to the attempts they are about (D4).
+//! What became of notifications, as carriers tell it, brought back to the attempts they are about (D4).
 //!
 //! A receipt may come on any bind, to any worker: a small row under the route and the message's id says whose it is. Both
 //! directions are best effort and go in batches: a lost receipt costs nothing but waiting for `answer_within`.
@@ -9,7 +9,7 @@ mod tests;
 use crate::{
     engine::Engine,
     metrics::labels::ReceiptFate,
-    notify::smpp::receipt::{Fate, Receipt},
+    notify::{Fate, Receipt},
     rows::{DeviceId, Stored},
     store::{Change, Key, Shard, StoreError, Table, Verdict, change::MOST_CHANGES},
     turn::{self, Turn},
@@ -209,7 +209,7 @@ async fn take_in(
     Ok(true)
 }
 
-/// The SMSC has given a notification up: the next attempt need not wait until this one's time is over.
+/// The carrier has given a notification up: the next attempt need not wait until this one's time is over.
 async fn lost(engine: &Engine, id: &DeviceId, seq: u64, attempt: u8) -> Result<(), StoreError> {
     let shard = Shard::of(&id.root());
     let key = id.key(Table::Device);

@@ -72,7 +72,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     let metrics = Arc::new(Metrics::new(&config).context("the list of metrics")?);
     let stop = CancellationToken::new();
     let (routes, incoming) =
-        Routes::open(&config.routes, &stop).await.context("a route could not be opened")?;
+        Routes::open(&config, &stop).await.context("a route could not be opened")?;
     let engine = Arc::new(Engine {
         store: Arc::new(Watched::new(opened.store, Arc::clone(&metrics))),
         metrics,

@@ -50,7 +50,7 @@ impl Workbench {
             metrics,
             vault: Vault::ephemeral(),
             live: campaigns::live::Live::default(),
-            routes: Routes::open(&config.routes, &stop).await.unwrap().0,
+            routes: Routes::open(&config, &stop).await.unwrap().0,
             load: Load::default(),
             gate: Gate::new(),
             deployment: Deployment::default(),

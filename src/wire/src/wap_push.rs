@@ -65,6 +65,9 @@ pub enum PushError {
     Length,
 }
 
+/// Octets of [`push`] before the package.
+pub const BEFORE_PACKAGE: usize = 6;
+
 /// The push message for package #0.
 ///
 /// Its five octets before the package are fixed: content type and application id must be in their short forms.

@@ -150,10 +150,8 @@ impl Config {
                     "give each its own name",
                 );
             }
-            if let Route::Smpp(smpp) = route {
-                for (name, what, help) in smpp.check() {
-                    findings.add(key(name), what, help);
-                }
+            for (name, what, help) in route.check() {
+                findings.add(key(name), what, help);
             }
             if route.per_second() == 0 {
                 findings.add(
@@ -447,7 +445,7 @@ fn is_name(text: &str, longest: usize) -> bool {
 }
 
 /// Scheme and host, no query, no fragment: something that `RespURI` can be made of.
-fn is_url(text: &str) -> bool {
+pub(super) fn is_url(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once("://") else { return false };
     matches!(scheme, "http" | "https")
         && !rest.is_empty()

@@ -164,6 +164,30 @@ pub(super) fn binds() -> usize {
     1
 }
 
+pub(super) fn connections() -> usize {
+    8
+}
+
+pub(super) fn initiator() -> String {
+    "reveille.local".into()
+}
+
+pub(super) fn network() -> String {
+    "GSM".into()
+}
+
+pub(super) fn bearer() -> String {
+    "SMS".into()
+}
+
+pub(super) fn content_type() -> String {
+    wire::pap::Content::notification(&[]).media_type.to_owned()
+}
+
+pub(super) fn application_id() -> String {
+    wire::pap::Content::notification(&[]).application_id.unwrap_or_default().to_owned()
+}
+
 pub(super) fn window() -> usize {
     32
 }

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Broker, Config, Redis, Route, Secret, Store};
+use super::{Broker, Config, Pap, Redis, Route, Secret, Store, pap::is_token};
 use serde::{Deserialize, de::IntoDeserializer};
 use std::{
     borrow::Cow,
@@ -82,13 +82,17 @@ impl Config {
         if let Broker::RabbitMq(broker) = &mut config.broker
             && let Some(file) = &broker.password_file
         {
-            broker.password = Some(Secret::from(text_of(file)?.trim().to_owned()));
+            broker.password = Some(secret_of(file)?);
         }
         for route in &mut config.routes {
-            if let Route::Smpp(smpp) = route
-                && let Some(file) = &smpp.password_file
-            {
-                smpp.password = Some(Secret::from(text_of(file)?.trim().to_owned()));
+            match route {
+                Route::Udp { .. } => {}
+                Route::Smpp(smpp) => {
+                    if let Some(file) = &smpp.password_file {
+                        smpp.password = Some(secret_of(file)?);
+                    }
+                }
+                Route::Pap(pap) => pap.read_files()?,
             }
         }
         Ok(config)
@@ -131,10 +135,38 @@ impl Redis {
         if let Some(sentinel) = &mut self.sentinel
             && let Some(file) = &sentinel.password_file
         {
-            sentinel.password = Some(Secret::from(text_of(file)?.trim().to_owned()));
+            sentinel.password = Some(secret_of(file)?);
         }
         Ok(())
     }
+}
+
+impl Pap {
+    /// Takes secrets from the files that are named for them.
+    fn read_files(&mut self) -> Result<(), ConfigError> {
+        if let Some(file) = &self.password_file {
+            self.password = Some(secret_of(file)?);
+        }
+        if let Some(file) = &self.receipts_token_file {
+            let token = secret_of(file)?;
+            if !is_token(token.reveal()) {
+                let problem = Problem {
+                    place: file.display().to_string(),
+                    key: format!("receipts_token_file of route `{}`", self.name),
+                    what: "holds no 16 to 128 letters, digits, '_' and '-'".into(),
+                    help: "write the output of `openssl rand -hex 16` into it".into(),
+                };
+                return Err(ConfigError::Wrong { problems: vec![problem] });
+            }
+            self.receipts_token = Some(token);
+        }
+        Ok(())
+    }
+}
+
+/// A secret that has a file to itself.
+fn secret_of(file: &Path) -> Result<Secret, ConfigError> {
+    Ok(Secret::from(text_of(file)?.trim().to_owned()))
 }
 
 fn text_of(file: &Path) -> Result<String, ConfigError> {

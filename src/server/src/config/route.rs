@@ -1,6 +1,6 @@
 //! The ways to reach devices.
 
-use super::{defaults, values::duration};
+use super::{Pap, defaults, values::duration};
 use crate::{
     config::Secret,
     notify::smpp::{Mode, receipt::ReceiptId, submission::Segmentation},
@@ -28,6 +28,8 @@ pub enum Route {
     },
     /// WAP push in short messages, over binds to an SMSC.
     Smpp(Box<Smpp>),
+    /// Push messages, handed to a push proxy gateway.
+    Pap(Box<Pap>),
 }
 
 /// A group of binds to one SMSC (SMPP 3.4).
@@ -96,6 +98,7 @@ impl Route {
         match self {
             Self::Udp { name, .. } => name,
             Self::Smpp(smpp) => &smpp.name,
+            Self::Pap(pap) => &pap.name,
         }
     }
 
@@ -103,13 +106,28 @@ impl Route {
         match self {
             Self::Udp { per_second, .. } => *per_second,
             Self::Smpp(smpp) => smpp.per_second,
+            Self::Pap(pap) => pap.per_second,
+        }
+    }
+}
+
+/// What is wrong with a setting of a route: key, what, and what to do.
+pub(super) type Wrong = (&'static str, String, &'static str);
+
+impl Route {
+    /// What is wrong with what is of its kind alone.
+    pub(super) fn check(&self) -> Vec<Wrong> {
+        match self {
+            Self::Udp { .. } => Vec::new(),
+            Self::Smpp(smpp) => smpp.check(),
+            Self::Pap(pap) => pap.check(),
         }
     }
 }
 
 impl Smpp {
     /// What is wrong with it: key, what, and what to do.
-    pub(super) fn check(&self) -> Vec<(&'static str, String, &'static str)> {
+    fn check(&self) -> Vec<Wrong> {
         let mut found = Vec::new();
         if self.hosts.is_empty() {
             found.push((

@@ -6,7 +6,7 @@ use crate::{
     engine::Engine,
     enroll,
     metrics::labels::{Milestone, NotSent},
-    notify::{Channel, Next, Push, SendError},
+    notify::{Attempt, Channel, Next, Push, SendError},
     receipts::Expected,
     rows::{Detail, DeviceId},
     store::{Change, Claimed, Shard, StoreError, Table, Verdict},
@@ -17,6 +17,7 @@ use campaign::{
     job::{Job, Outcome},
 };
 use futures_util::future::join_all;
+use wire::wap_push;
 
 /// How often a device is decided anew when others keep moving it.
 const TRIES: usize = 8;
@@ -212,11 +213,23 @@ async fn send(
             return (None, Err(unfit.reason()));
         }
     };
+    let (run, so_far) = turn
+        .device
+        .job(live.seq)
+        .map_or((0, 0), |active| (active.run, active.job.so_far().attempts));
     let push = Push {
         octets: &octets,
+        package0: octets.get(wap_push::BEFORE_PACKAGE..).unwrap_or_default(),
         reference: turn.device.next_sid,
         validity: live.terms.answer_within,
         urgent: live.campaign.lane() != Lane::Mass,
+        attempt: Attempt {
+            device: turn.id(),
+            seq: live.seq,
+            run,
+            sid: turn.device.next_sid,
+            number: so_far.saturating_add(1),
+        },
     };
     let tried = channel.send(&turn.device, &push, turn.now()).await;
     if let Err(error) = &tried {

@@ -51,6 +51,7 @@ struct Door {
 /// The routes of the devices' listener.
 pub(crate) fn router(engine: Arc<Engine>) -> Router {
     let devices = &engine.config.http.devices;
+    let gateways = super::pap::router(Arc::clone(&engine));
     let door = Door {
         bodies: Bodies::new(devices.max_body, devices.body_wait, devices.hold),
         places: Semaphore::new(engine.config.http.devices.max_in_flight),
@@ -62,6 +63,7 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .route("/dm/{authority}", post(untokened))
         .route("/dm/{authority}/{token}", post(tokened))
         .with_state(Arc::new(door))
+        .merge(gateways)
 }
 
 async fn untokened(
@@ -309,7 +311,7 @@ fn document(answer: AnswerRow) -> Response<Body> {
     response
 }
 
-fn refuse(status: StatusCode, why: &str) -> Response<Body> {
+pub(super) fn refuse(status: StatusCode, why: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("{why}\n")));
     *response.status_mut() = status;
     let headers = response.headers_mut();

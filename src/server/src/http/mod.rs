@@ -4,5 +4,6 @@ pub(crate) mod admin;
 mod bodies;
 mod brake;
 pub(crate) mod dm;
+mod pap;
 mod patience;
 pub(crate) mod serve;

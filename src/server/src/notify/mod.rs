@@ -1,21 +1,36 @@
 //! Ways to carry a notification to a device.
 
 mod breaker;
+pub(crate) mod pap;
+mod receipt;
+mod remedy;
 pub(crate) mod smpp;
 mod throttle;
+mod tls;
 pub(crate) mod udp;
 
-use crate::{config::Route, metrics::labels::NotSent, rows::Device};
+pub(crate) use receipt::{Fate, Receipt};
+pub(crate) use remedy::{Remedy, Standing};
+pub(crate) use tls::Tls;
+
+use crate::{
+    config::{self, Config, Network, Route, Secret},
+    metrics::labels::NotSent,
+    rows::{Device, DeviceId},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use breaker::Breaker;
 use campaign::time::Instant;
+use hyper::header::HeaderValue;
+use pap::{Form, Gateway, Links, PapError, PapRoute, Trouble, Unfit};
 use smpp::{
-    Notice, Settings, SmppError, SmppRoute, Tls,
-    receipt::Receipt,
-    status::Remedy,
+    Notice, Settings, SmppError, SmppRoute,
     submission::{Origin, Sender, SubmissionError},
 };
 use std::{
     collections::BTreeMap,
+    io,
+    path::Path,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -26,7 +41,22 @@ use udp::{UdpError, UdpRoute};
 
 /// The routes of this process, by name.
 #[derive(Debug)]
-pub(crate) struct Routes(BTreeMap<String, Channel>);
+pub(crate) struct Routes {
+    channels: BTreeMap<String, Channel>,
+    doors: BTreeMap<String, ResultDoor>,
+}
+
+/// Where a gateway posts what became of the pushes of one route.
+#[derive(Debug)]
+pub(crate) struct ResultDoor {
+    pub(crate) token: Secret,
+    /// The networks that may post; empty: any.
+    pub(crate) from: Vec<Network>,
+    pub(crate) receipts: mpsc::Sender<Receipt>,
+}
+
+/// Results that may wait to be looked at; beyond, the gateway is asked to post them again.
+const RESULTS: usize = 16 * 1024;
 
 /// One route at work: what carries, and how well it does.
 #[derive(Debug)]
@@ -39,6 +69,7 @@ pub(crate) struct Channel {
 enum Carrier {
     Udp(UdpRoute),
     Smpp(SmppRoute),
+    Pap(Box<PapRoute>),
 }
 
 #[derive(Debug, Default)]
@@ -50,12 +81,27 @@ struct Health {
 /// A push that is ready to leave, and how it may be delivered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Push<'a> {
+    /// As a gateway would send it on: with its WSP headers.
     pub(crate) octets: &'a [u8],
+    /// As a gateway wants it: without.
+    pub(crate) package0: &'a [u8],
     /// Derives from the session id: the same octets have the same reference (D4).
     pub(crate) reference: u16,
     /// Until the attempt's deadline.
     pub(crate) validity: Duration,
     pub(crate) urgent: bool,
+    pub(crate) attempt: Attempt<'a>,
+}
+
+/// Which notification it is: two with the same values are one that is repeated.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) device: &'a DeviceId,
+    pub(crate) seq: u64,
+    pub(crate) run: u16,
+    pub(crate) sid: u16,
+    /// Counts from 1.
+    pub(crate) number: u8,
 }
 
 /// Why a notification was not taken.
@@ -65,6 +111,8 @@ pub(crate) enum SendError {
     Udp(#[from] UdpError),
     #[error(transparent)]
     Smpp(#[from] SmppError),
+    #[error(transparent)]
+    Pap(#[from] PapError),
 }
 
 impl SendError {
@@ -74,6 +122,16 @@ impl SendError {
             // Nobody answers a datagram: what the network says of one is a moment's matter.
             Self::Udp(UdpError::Refused(_)) => Remedy::Later,
             Self::Smpp(error) => error.remedy(),
+            Self::Pap(error) => error.remedy().0,
+        }
+    }
+
+    /// What it says of the route, rather than of this one notification.
+    fn standing(&self) -> Standing {
+        match self {
+            Self::Udp(_) => Standing::Unknown,
+            Self::Smpp(error) => error.standing(),
+            Self::Pap(error) => error.standing(),
         }
     }
 
@@ -83,14 +141,25 @@ impl SendError {
             Self::Udp(UdpError::NoAddress)
             | Self::Smpp(SmppError::Submission(
                 SubmissionError::NoNumber | SubmissionError::Number,
-            )) => NotSent::Address,
+            ))
+            | Self::Pap(PapError::Unfit(Unfit::NoNumber(_))) => NotSent::Address,
             Self::Udp(UdpError::Refused(_)) => NotSent::Network,
-            Self::Smpp(SmppError::Submission(_)) => NotSent::Unwritable,
-            Self::Smpp(SmppError::NoBind | SmppError::Unsent(smpp::Unsent::NotWritten)) => {
+            Self::Smpp(SmppError::Submission(_)) | Self::Pap(PapError::Unfit(Unfit::Write(_))) => {
+                NotSent::Unwritable
+            }
+            Self::Smpp(SmppError::NoBind | SmppError::Unsent(smpp::Unsent::NotWritten))
+            | Self::Pap(PapError::Trouble(Trouble::NoRoom | Trouble::Unreachable(_))) => {
                 NotSent::Down
             }
-            Self::Smpp(SmppError::Unsent(smpp::Unsent::Unanswered)) => NotSent::Unanswered,
-            Self::Smpp(SmppError::Unsent(smpp::Unsent::Refused(_))) => {
+            Self::Smpp(SmppError::Unsent(smpp::Unsent::Unanswered))
+            | Self::Pap(PapError::Trouble(Trouble::Unanswered(_))) => NotSent::Unanswered,
+            Self::Smpp(SmppError::Unsent(smpp::Unsent::Refused(_)))
+            | Self::Pap(
+                PapError::Http(_)
+                | PapError::Garbled { .. }
+                | PapError::Astray(_)
+                | PapError::Refused(_),
+            ) => {
                 if self.remedy() == Remedy::SlowDown {
                     NotSent::Throttled
                 } else {
@@ -106,11 +175,19 @@ impl SendError {
             (_, Remedy::GiveUp) => Next::GivenUp,
             (_, Remedy::SlowDown) => Next::Postponed(SLOW),
             (_, Remedy::Mend) => Next::Postponed(MEND),
-            (Self::Udp(_) | Self::Smpp(SmppError::Unsent(smpp::Unsent::Unanswered)), _) => {
-                Next::Notified
-            }
-            (Self::Smpp(SmppError::Unsent(smpp::Unsent::Refused(_))), _) => Next::Refused,
-            (Self::Smpp(_), _) => Next::Postponed(SLOW),
+            (
+                Self::Udp(_)
+                | Self::Smpp(SmppError::Unsent(smpp::Unsent::Unanswered))
+                | Self::Pap(PapError::Trouble(Trouble::Unanswered(_))),
+                _,
+            ) => Next::Notified,
+            (
+                Self::Smpp(SmppError::Unsent(smpp::Unsent::Refused(_)))
+                | Self::Pap(PapError::Refused(_)),
+                _,
+            ) => Next::Refused,
+            // It never came to whoever would have to carry it.
+            (Self::Smpp(_) | Self::Pap(_), _) => Next::Postponed(SLOW),
         }
     }
 }
@@ -143,7 +220,19 @@ pub(crate) enum OpenError {
     Socket {
         route: String,
         #[source]
-        source: std::io::Error,
+        source: io::Error,
+    },
+    #[error("route `{route}`: the certificate authorities cannot be read")]
+    Certificates {
+        route: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("route `{route}`: user and password cannot be written into a header")]
+    Credentials {
+        route: String,
+        #[source]
+        source: hyper::header::InvalidHeaderValue,
     },
     #[error("route `{route}`")]
     Settings {
@@ -156,11 +245,12 @@ pub(crate) enum OpenError {
 impl Routes {
     /// Opens what the configured routes need. Binds come up by themselves, and are made anew, until `stop`.
     pub(crate) async fn open(
-        routes: &[Route],
+        config: &Config,
         stop: &CancellationToken,
     ) -> Result<(Self, Vec<Receipts>), OpenError> {
-        let (mut open, mut receipts) = (BTreeMap::new(), Vec::new());
-        for route in routes {
+        let (mut channels, mut doors) = (BTreeMap::new(), BTreeMap::new());
+        let mut receipts = Vec::new();
+        for route in &config.routes {
             let socket = |source| OpenError::Socket { route: route.name().to_owned(), source };
             let carrier = match route {
                 Route::Udp { bind, port, .. } => {
@@ -171,19 +261,72 @@ impl Routes {
                     receipts.push((settings.name.clone(), received));
                     Carrier::Smpp(smpp)
                 }
+                Route::Pap(settings) => {
+                    let results_to = settings.results_to(&config.http.devices.public_url);
+                    if results_to.is_some()
+                        && let Some(token) = settings.receipts_token.clone()
+                    {
+                        let (sender, received) = mpsc::channel(RESULTS);
+                        receipts.push((settings.name.clone(), received));
+                        let from = settings.receipts_from.clone();
+                        let door = ResultDoor { token, from, receipts: sender };
+                        doors.insert(settings.name.clone(), door);
+                    }
+                    Carrier::Pap(Box::new(open_pap(settings, results_to)?))
+                }
             };
-            open.insert(route.name().to_owned(), Channel { carrier, health: Mutex::default() });
+            channels.insert(route.name().to_owned(), Channel { carrier, health: Mutex::default() });
         }
-        Ok((Self(open), receipts))
+        Ok((Self { channels, doors }, receipts))
+    }
+
+    /// Where results of a route come in, if they are asked for.
+    pub(crate) fn results(&self, name: &str) -> Option<&ResultDoor> {
+        self.doors.get(name)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Channel> {
-        self.0.get(name)
+        self.channels.get(name)
     }
 }
 
+/// What TLS to a carrier trusts, where it is wanted.
+fn trust(wanted: bool, file: Option<&Path>) -> io::Result<Option<Tls>> {
+    match (wanted, file) {
+        (false, _) => Ok(None),
+        (true, None) => Tls::new(None).map(Some),
+        (true, Some(file)) => Tls::new(Some(&std::fs::read(file)?)).map(Some),
+    }
+}
+
+fn open_pap(pap: &config::Pap, results_to: Option<String>) -> Result<PapRoute, OpenError> {
+    let route = || pap.name.clone();
+    let targets: Vec<_> = pap.targets().into_iter().flatten().collect();
+    let tls = trust(targets.iter().any(|target| target.tls), pap.tls_ca.as_deref())
+        .map_err(|source| OpenError::Certificates { route: route(), source })?;
+    let authorization = match (&pap.user, &pap.password) {
+        (Some(user), Some(password)) => {
+            let both = BASE64_STANDARD.encode(format!("{user}:{}", password.reveal()));
+            let mut value = HeaderValue::try_from(format!("Basic {both}"))
+                .map_err(|source| OpenError::Credentials { route: route(), source })?;
+            value.set_sensitive(true);
+            Some(value)
+        }
+        _ => None,
+    };
+    let links = Links {
+        targets,
+        connections: pap.connections,
+        connect_timeout: pap.connect_timeout,
+        response_timeout: pap.response_timeout,
+        tls,
+        authorization,
+    };
+    Ok(PapRoute::new(Gateway::new(links), Form::new(pap, results_to)))
+}
+
 fn start_smpp(
-    smpp: &crate::config::Smpp,
+    smpp: &config::Smpp,
     stop: &CancellationToken,
 ) -> Result<(SmppRoute, mpsc::Receiver<Receipt>), OpenError> {
     let route = || smpp.name.clone();
@@ -198,15 +341,8 @@ fn start_smpp(
     };
     let sender =
         Sender::new(&origin).map_err(|source| OpenError::Settings { route: route(), source })?;
-    let tls = |source| OpenError::Socket { route: route(), source };
-    let tls = match (smpp.tls, &smpp.tls_ca) {
-        (false, _) => None,
-        (true, None) => Some(Tls::new(None).map_err(tls)?),
-        (true, Some(file)) => {
-            let pem = std::fs::read(file).map_err(tls)?;
-            Some(Tls::new(Some(&pem)).map_err(tls)?)
-        }
-    };
+    let tls = trust(smpp.tls, smpp.tls_ca.as_deref())
+        .map_err(|source| OpenError::Certificates { route: route(), source })?;
     let settings = Settings {
         name: smpp.name.clone(),
         hosts: smpp.hosts.clone(),
@@ -231,7 +367,8 @@ impl Channel {
     /// Whether anything may be given to this route now: it is up, and it was not found wanting a moment ago.
     pub(crate) fn is_open(&self, now: Instant) -> bool {
         let up = match &self.carrier {
-            Carrier::Udp(_) => true,
+            // Neither keeps anything up between two notifications; how they fare is the breaker's to say.
+            Carrier::Udp(_) | Carrier::Pap(_) => true,
             Carrier::Smpp(route) => route.is_up(),
         };
         up && self.health().breaker.is_open(now)
@@ -267,15 +404,16 @@ impl Channel {
                 };
                 route.send(&notice).await.map_err(SendError::from)
             }
+            Carrier::Pap(route) => route.send(device, push, now).await.map_err(SendError::from),
         };
         let mut health = self.health();
-        match sent.as_ref().map_err(SendError::remedy) {
-            Ok(_) => {
-                health.breaker.passed();
-            }
-            Err(Remedy::SlowDown) => health.throttle.slow_down(now),
-            Err(Remedy::Mend) => health.breaker.failed(now),
-            Err(Remedy::GiveUp | Remedy::Later) => {}
+        if sent.as_ref().is_err_and(|error| error.remedy() == Remedy::SlowDown) {
+            health.throttle.slow_down(now);
+        }
+        match sent.as_ref().map_or_else(SendError::standing, |_ids| Standing::Carries) {
+            Standing::Carries => health.breaker.passed(),
+            Standing::Fails => health.breaker.failed(now),
+            Standing::Unknown => {}
         }
         drop(health);
         sent

@@ -54,6 +54,30 @@ fn protection_that_is_not_served_is_refused_not_ignored() {
 }
 
 #[test]
+fn a_push_gateway_is_told_what_it_lacks() {
+    let pap = |more: &str| findings(&format!("[[route]]\nkind = \"pap\"\nname = \"ppg\"\n{more}"));
+    let whole = "urls = [\"http://ppg.example/\"]\nreceipts_token = \"0123456789abcdef\"\n";
+    assert_eq!(pap(whole), Vec::<String>::new());
+    assert_eq!(pap("urls = []"), ["route[0].urls", "route[0].receipts_token"]);
+    for (more, wanted) in [
+        ("user = \"me\"", "route[0].user"),
+        ("password = \"secret\"", "route[0].user"),
+        ("user = \"a:b\"\npassword = \"secret\"", "route[0].user"),
+        ("connections = 0", "route[0].connections"),
+        ("address = \"WAPPUSH=+4470/TYPE=PLMN@ppg\"", "route[0].address"),
+        ("initiator = \"\"", "route[0].initiator"),
+        ("content_type = \"a\\nb\"", "route[0].content_type"),
+        ("receipts_url = \"ppg\"", "route[0].receipts_url"),
+        ("receipts_token_file = \"/t\"", "route[0].receipts_token"),
+    ] {
+        assert_eq!(pap(&format!("{whole}{more}")), [wanted], "{more}");
+    }
+    assert_eq!(pap(&whole.replace("89abcdef", "")), ["route[0].receipts_token"]);
+    assert_eq!(pap(&whole.replace("http://", "http://me:secret@")), ["route[0].urls"]);
+    assert_eq!(pap("urls = [\"http://ppg.example/\"]\nreceipts = false"), Vec::<String>::new());
+}
+
+#[test]
 fn two_authorities_share_neither_name_nor_server_id() {
     let other = AUTHORITY.replace("\".\"", "\"./Other\"").replace("\"write\"", "\"exec\"");
     assert!(

@@ -2,6 +2,7 @@
 
 mod flood;
 mod framing;
+mod gateways;
 mod objects;
 mod patience;
 mod proof;

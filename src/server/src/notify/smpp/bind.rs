@@ -1,11 +1,11 @@
 //! The life of one bind: connect, bind, work, and after every end again, with growing pauses.
 
 use super::{
-    Settings, Tls,
+    Settings,
     link::{Link, LinkEnd, Patience, Request, Unsent},
-    receipt::Receipt,
     status,
 };
+use crate::notify::{Receipt, Tls};
 use rusmpp::{
     Pdu,
     pdus::{BindReceiver, BindTransceiver, BindTransmitter},

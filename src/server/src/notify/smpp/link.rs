@@ -3,8 +3,9 @@
 //! One task owns both directions. Requests are encoded as they come and written together; every request has a deadline; a
 //! link on which nothing moves is asked whether it lives (`enquire_link`), and is given up when it does not answer.
 
-use super::receipt::{self, Receipt};
+use super::receipt;
 use crate::clock::stopwatch;
+use crate::notify::Receipt;
 use rusmpp::{
     Command, CommandId, CommandStatus, Pdu,
     pdus::{DeliverSmResp, SubmitSm},

@@ -15,17 +15,17 @@ pub(crate) mod status;
 pub(crate) mod submission;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 pub(crate) use link::Unsent;
-pub(crate) use tls::Tls;
 
-use crate::config::Secret;
+use crate::{
+    config::Secret,
+    notify::{Receipt, Remedy, Standing, Tls},
+};
 use bind::{Bind, Role};
 use futures_util::future::try_join_all;
 use link::Request;
-use receipt::{Receipt, ReceiptId};
-use status::Remedy;
+use receipt::ReceiptId;
 use std::{
     sync::{
         Arc,
@@ -98,6 +98,11 @@ pub(crate) enum SmppError {
 }
 
 impl SmppError {
+    /// What it says of the route, rather than of this one message.
+    pub(crate) fn standing(&self) -> Standing {
+        self.remedy().into()
+    }
+
     /// What is to be done about it.
     pub(crate) fn remedy(&self) -> Remedy {
         match self {

@@ -1,25 +1,8 @@
 //! Delivery receipts: what an SMSC says became of a message, as text, as parameters or as both (SMPP 3.4 section 5.2.12 and
 //! appendix B).
 
+use crate::notify::{Fate, Receipt};
 use rusmpp::{pdus::DeliverSm, tlvs::TlvValue, values::MessageState};
-
-/// What became of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// The handset has it. Whether its DM client will connect is another matter.
-    Delivered,
-    /// The SMSC has given it up.
-    Lost,
-    /// The SMSC still holds it.
-    Held,
-}
-
-/// A receipt, with the message's id as the SMSC writes it in receipts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Receipt {
-    pub(crate) message_id: String,
-    pub(crate) fate: Fate,
-}
 
 /// How the ids in receipts relate to those in answers: some SMSCs write one in decimal and the other in hexadecimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]

@@ -3,32 +3,8 @@
 //! Statuses are those of SMPP 3.4 section 5.1.3; what vendors add (0x0400 to 0x04FF) and what nobody defined counts as temporary,
 //! since giving a device up because of an unknown number could cut off a fleet.
 
+use crate::notify::Remedy;
 use rusmpp::CommandStatus;
-
-/// What is to be done about a message that was not accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Remedy {
-    /// The SMSC is full or we are too fast: the whole route slows down, and the message is sent again soon.
-    SlowDown,
-    /// Something passes by: the message is sent again later, as if nobody had answered.
-    Later,
-    /// This device can not be reached this way.
-    GiveUp,
-    /// The route is not set up as the SMSC wants it: nothing will pass until somebody changes a setting.
-    Mend,
-}
-
-impl Remedy {
-    /// The word for it in metrics and logs.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::SlowDown => "slow_down",
-            Self::Later => "later",
-            Self::GiveUp => "give_up",
-            Self::Mend => "mend",
-        }
-    }
-}
 
 /// The remedy for a status other than `ESME_ROK`, and the setting that answers it, where one does.
 pub(crate) fn remedy(status: CommandStatus) -> (Remedy, &'static str) {

@@ -1,4 +1,4 @@
-//! TLS to an SMSC: the usual certificate authorities, or those of one file.
+//! TLS to a carrier: the usual certificate authorities, or those of one file.
 
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use std::{fmt, io, sync::Arc};
