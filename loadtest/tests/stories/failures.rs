@@ -114,6 +114,7 @@ async fn every_session_and_every_job_leaves_one_record() {
             Event::Campaign { .. } => {}
             Event::Fault { kind, .. } => panic!("nothing is at fault here: {kind}"),
             Event::Alert { alert, .. } => panic!("no device reports anything here: {alert:?}"),
+            Event::Care { step, .. } => panic!("nobody asked for care: {step}"),
         }
     }
     assert_eq!((sessions, jobs.len()), (ids, 40));

@@ -26,6 +26,8 @@ mod atomic;
 #[cfg(test)]
 mod broker_lost;
 #[cfg(test)]
+mod care;
+#[cfg(test)]
 mod chaos;
 #[cfg(test)]
 mod cluster_up;

@@ -1,8 +1,8 @@
 //! The admin API as an operator's program uses it: over HTTP, with nothing known but the address.
 
 use api::{
-    CampaignView, DeviceView, EnrolReport, ImportReport, ProblemDocument, ResultLine, ResultPage,
-    TriggerReport, TriggerRequest,
+    CampaignView, CareRequest, CareView, DeviceView, EnrolReport, ImportReport, ProblemDocument,
+    ResultLine, ResultPage, TriggerReport, TriggerRequest,
 };
 use reqwest::{Client, Response, header::CONTENT_TYPE};
 use std::{collections::BTreeMap, time::Duration};
@@ -50,6 +50,16 @@ impl Operator {
     /// A network entity's word about a device of the only authority.
     pub(crate) async fn trigger(&self, request: &TriggerRequest) -> Result<TriggerReport, Refusal> {
         self.post("/v1/triggers", "application/json", serde_json::to_string(request).unwrap()).await
+    }
+
+    /// A care job, as an agent's program asks for it.
+    pub(crate) async fn care(&self, request: &CareRequest) -> Result<CareView, Refusal> {
+        self.post("/v1/care", "application/json", serde_json::to_string(request).unwrap()).await
+    }
+
+    /// A care job as it is, or as it is after so long.
+    pub(crate) async fn care_view(&self, id: &str, wait: &str) -> Result<CareView, Refusal> {
+        self.get(&format!("/v1/care/{id}?wait={wait}")).await
     }
 
     /// What the server says while it is not ready, once that is as wanted.

@@ -217,6 +217,7 @@ pub(crate) struct Told {
     pub(crate) faults: Vec<(String, api::events::Fault)>,
     /// Messages that were rejected, by the id of the event.
     pub(crate) rejected: BTreeMap<String, api::events::Rejected>,
+    pub(crate) care: Vec<api::events::Care>,
     /// Results and events that came more than once.
     pub(crate) repeats: usize,
 }
@@ -275,6 +276,7 @@ impl Told {
                 }
             }
             EventData::Alert(alert) => panic!("no device reports anything here: {alert:?}"),
+            EventData::Care(care) => self.care.push(care),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Each is told at least once. What is told again carries the same id: [`CloudEvent::id`], and for results, which travel
 //! in batches, [`JobResult::id`] of each.
 
-use crate::campaigns::ResultLine;
+use crate::{campaigns::ResultLine, care::CareDetail};
 use serde::{Deserialize, Serialize};
 
 /// One event.
@@ -72,6 +72,8 @@ event_types! {
     Session = "reveille.session", "session";
     /// Something is wrong with a device: [`Fault`]. Routing key `fault.<authority>`.
     Fault = "reveille.fault", "fault";
+    /// Something happened to a care job: [`Care`]. Routing key `care.<authority>`.
+    Care = "reveille.care", "care";
     /// A device reported something by itself: [`Alert`]. Routing key `alert.<authority>`.
     Alert = "reveille.alert", "alert";
     /// A message that came in over AMQP can never be done: [`Rejected`]. Routing key `rejected.<authority>`; without a dot
@@ -86,6 +88,7 @@ pub enum EventData {
     Results(Results),
     Campaign(CampaignState),
     Session(SessionEnded),
+    Care(Care),
     Fault(Fault),
     Alert(Alert),
     Rejected(Rejected),
@@ -145,7 +148,10 @@ pub struct SessionEnded {
     pub octets_out: u64,
     /// Why it ended.
     pub end: String,
-    /// The jobs that ended in it.
+    /// A care job ended in it.
+    #[serde(default)]
+    pub care: bool,
+    /// The jobs of campaigns that ended in it.
     pub jobs: Vec<EndedJob>,
 }
 
@@ -179,6 +185,25 @@ pub struct Alert {
     /// That of the command which it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlator: Option<String>,
+}
+
+/// One step of a care job, or one node that it could not read. Never a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Care {
+    /// The id of the care job.
+    pub care: String,
+    pub device: String,
+    /// As in [`crate::CareStep::step`]; `unread` for a node that could not be read.
+    pub step: String,
+    /// Notifications sent by then.
+    pub attempt: u32,
+    /// Something went wrong: somebody who waits should hear of it.
+    pub error: bool,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    #[serde(flatten)]
+    pub detail: CareDetail,
 }
 
 /// Something that is wrong with a device.

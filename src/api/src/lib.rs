@@ -3,6 +3,7 @@
 //! | module | about |
 //! | --- | --- |
 //! | [`campaigns`] | a campaign as it is seen from outside, its progress, its results, its control |
+//! | [`care`] | one device, looked at and mended while its user waits |
 //! | [`devices`] | devices on the way in (import) and on the way out |
 //! | [`events`] | what comes out: states, results, sessions, faults |
 //! | [`messages`] | what upstream systems and network entities send, over AMQP and over HTTP |
@@ -12,6 +13,7 @@
 //! follows. Secrets have no type here on the way out; on the way in they, and subscriber numbers, are hidden from `Debug`.
 
 pub mod campaigns;
+pub mod care;
 pub mod devices;
 pub mod events;
 pub mod messages;
@@ -20,6 +22,7 @@ pub mod problem;
 pub use campaigns::{
     CampaignPage, CampaignView, ControlRequest, EnrolReport, Progress, ResultLine, ResultPage,
 };
+pub use care::{CareDetail, CareRequest, CareStep, CareValue, CareView};
 pub use devices::{
     DeviceLine, DevicePage, DeviceSummary, DeviceView, ImportReport, JobView, LineError,
 };
@@ -37,6 +40,9 @@ pub const MOST_NAMES: usize = 1_000;
 
 /// The largest document of a campaign, in octets.
 pub const MOST_CAMPAIGN_OCTETS: usize = 256 * 1024;
+
+/// The largest care request, in octets.
+pub const MOST_CARE_OCTETS: usize = 128 * 1024;
 
 /// The largest message of the broker, in octets.
 pub const MOST_MESSAGE_OCTETS: usize = 1024 * 1024;

@@ -38,6 +38,7 @@ problem_types! {
     Forbidden = "forbidden", 403, "This request is not taken";
     NoSuchPath = "no-such-path", 404, "There is nothing under this path";
     NoSuchCampaign = "no-such-campaign", 404, "There is no such campaign";
+    NoSuchCare = "no-such-care", 404, "There is no such care job";
     NoSuchDevice = "no-such-device", 404, "There is no such device";
     NoSuchAuthority = "no-such-authority", 404, "There is no such authority";
     WrongMethod = "wrong-method", 405, "This path does not know this method";
@@ -46,6 +47,8 @@ problem_types! {
     OtherCampaign = "other-campaign", 409, "Another campaign has this id";
     /// The campaign's state does not allow this.
     WrongState = "wrong-state", 409, "The campaign's state does not allow this";
+    /// One care job of a device at a time.
+    CareUnderWay = "care-under-way", 409, "A care job of this device is under way";
     /// Too much of something is under way; it passes.
     Busy = "busy", 409, "There is no room for this at the moment";
     /// Others changed the same rows again and again; repeating the request is right.

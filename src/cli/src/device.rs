@@ -1,5 +1,6 @@
 //! Devices of the registry: many in, one or a page out.
 
+mod care;
 mod import;
 mod show;
 
@@ -18,6 +19,12 @@ pub enum Command {
     Import(import::Import),
     /// List devices
     List(List),
+    /// Read nodes of one device at once, ahead of every campaign
+    Read(care::Read),
+    /// Write to one device at once, and read it back
+    Write(care::Write),
+    /// Call one device, and wait until it has opened a session
+    Notify(care::Notify),
     /// Show one device and its open jobs
     #[command(
         after_help = "Examples:\n  reveille device show operator/IMEI:350000000000017\n  reveille device show operator/msisdn:447700900123"
@@ -47,6 +54,9 @@ pub(crate) fn run(
     let server = Server::new(server)?;
     match command {
         Command::Import(args) => block_on(import::run(&args, server.patient(), console)),
+        Command::Read(args) => block_on(care::read(args, &server, console)),
+        Command::Write(args) => block_on(care::write(args, &server, console)),
+        Command::Notify(args) => block_on(care::notify(args, &server, console)),
         Command::List(args) => block_on(show::list(&args, &server, console)),
         Command::Show { device } => {
             let Some((authority, name)) = device.split_once('/') else {

@@ -3,7 +3,7 @@
 //! | module | about |
 //! | --- | --- |
 //! | `campaign` | check, submit, list, show, watch, results, and the control of a running one |
-//! | `device` | import into the registry, list, show |
+//! | `device` | import into the registry, list, show; read, write and notify one at once |
 //! | `decode`, `encode` | any message or packet for a person or a program; a message in the other encoding |
 //! | `octets` | octets in what people paste |
 //! | `names` | the files of device names that a campaign points at |

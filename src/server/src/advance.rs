@@ -4,7 +4,8 @@
 //! it into what becomes of the device's jobs.
 
 use crate::{
-    campaigns::live::Snapshot,
+    campaigns::live::{LiveCampaign, Snapshot},
+    care::{self, work::CareWork},
     config::Config,
     reports,
     rows::{ActiveJob, Detail, Device, DeviceId, HistoryRow, SessionRecord, SessionRow, ValuesRow},
@@ -18,7 +19,8 @@ use campaign::{
     time::Instant,
 };
 use session::{Facts, JobRef, News, Plan, Question, Reads, Setting, Step, Unfit};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use wire::uri::LocUri;
 
 // What a campaign is accepted with, its sessions can carry and its rows can be kept under.
 const _: () = assert!(campaign::limits::SETTINGS <= Plan::MOST_SETTINGS);
@@ -31,6 +33,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) id: &'a DeviceId,
     pub(crate) device: &'a Device,
     pub(crate) scope: &'a Scope,
+    /// What its care job does, when it has one.
+    pub(crate) care: Option<&'a CareWork>,
     /// Whether nobody can listen; secrets wait for that (D11).
     pub(crate) confidential: bool,
     /// Values read in earlier sessions, where a campaign looks at them.
@@ -38,8 +42,13 @@ pub(crate) struct Desk<'a> {
 }
 
 impl Desk<'_> {
+    /// The campaign of a job. That of a care job comes with the job.
+    fn live(&self, seq: u64) -> Option<&Arc<LiveCampaign>> {
+        if seq == care::SEQ { self.care.map(|care| &care.live) } else { self.live.get(seq) }
+    }
+
     fn plan(&self, active: &ActiveJob, fields: &Fields) -> Option<Plan> {
-        let live = self.live.get(active.seq)?;
+        let live = self.live(active.seq)?;
         // Cancelled or expired a moment ago, before anything was sent: nothing may be sent any more. And what waits for the
         // device's word has all been sent.
         if active.job.ended() || matches!(active.job, Job::Awaiting { .. }) {
@@ -57,13 +66,16 @@ impl Desk<'_> {
             return None;
         }
         let job = JobRef { seq: active.seq, run: active.run };
-        let (keep, skip) = match campaign.part_for(fields) {
-            campaign::Part::Skip(reason) => (Vec::new(), Some(reason)),
-            campaign::Part::Settings(settings) => (campaign::reads_of(settings), None),
+        let care = self.care.filter(|_| active.seq == care::SEQ);
+        let (keep, skip) = match (care, campaign.part_for(fields)) {
+            (Some(care), _) => (campaign::reads_of(care.writes()), None),
+            (None, campaign::Part::Skip(reason)) => (Vec::new(), Some(reason)),
+            (None, campaign::Part::Settings(settings)) => (campaign::reads_of(settings), None),
         };
         Some(Plan {
             job,
-            query: Vec::new(),
+            query: care.map(|care| self.reads(care, fields)).unwrap_or_default(),
+            tell: care.is_some(),
             // A job whose writes may have been lost on the way must look before it writes again.
             conditional: campaign.apply() == document::Apply::Conditional
                 || active.job.must_reread(),
@@ -83,6 +95,16 @@ impl Desk<'_> {
             keep,
             skip,
         })
+    }
+
+    /// The nodes that a care job reads. (What may not be read was refused when it was asked for.)
+    fn reads(&self, care: &CareWork, fields: &Fields) -> Vec<LocUri> {
+        let nothing = Reads::new();
+        let rendered = care.reads().iter().filter_map(|read| read.render(fields, &nothing).ok());
+        rendered
+            .filter(|read| self.scope.allows(read.verb, &read.uri).is_ok())
+            .map(|read| read.uri)
+            .collect()
     }
 
     /// Fills in a setting and checks, for the second time, that the authority may do this (R8, R9).
@@ -142,13 +164,17 @@ impl session::Work for Desk<'_> {
         if self.device.job(job.seq).is_none_or(|active| active.run != job.run) {
             return Err(Unfit::Gone);
         }
-        let live = self.live.get(job.seq).ok_or(Unfit::Gone)?;
+        let live = self.live(job.seq).ok_or(Unfit::Gone)?;
         let fields = fields(self.id, self.device, Some(facts), self.settings.clone());
+        let render = |settings: &[campaign::Setting]| {
+            settings.iter().map(|setting| self.render(setting, &fields, read)).collect()
+        };
+        if let Some(care) = self.care.filter(|_| job.seq == care::SEQ) {
+            return render(care.writes());
+        }
         match live.campaign.part_for(&fields) {
             campaign::Part::Skip(reason) => Err(Unfit::NotApplicable(reason)),
-            campaign::Part::Settings(settings) => {
-                settings.iter().map(|setting| self.render(setting, &fields, read)).collect()
-            }
+            campaign::Part::Settings(settings) => render(settings),
         }
     }
 }
@@ -263,7 +289,8 @@ impl Settlement<'_> {
                 row.keep(&awaited.read);
             }
             // Nothing to store: the door counts refusals, and a gap or an abort shows in how the session went on.
-            News::Refused | News::Gap(_) | News::Stray(_) | News::Abort => {}
+            // Values that somebody waits for the door writes down, beside the device.
+            News::Refused | News::Gap(_) | News::Stray(_) | News::Abort | News::Read(_) => {}
             News::Over(end) => self.over(turn, row, *end),
         }
     }

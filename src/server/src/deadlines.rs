@@ -4,6 +4,7 @@
 mod tests;
 
 use crate::{
+    care,
     engine::Engine,
     rows::DeviceId,
     store::{Change, Shard, StoreError, Table, Verdict, change::MOST_CHANGES},
@@ -11,6 +12,8 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
+/// When a care job is looked at again whose time was over while its device was at work.
+const AGAIN: Duration = Duration::from_secs(30);
 /// How often the shards are looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -40,34 +43,56 @@ async fn look(engine: &Engine, shard: Shard) -> Result<(), StoreError> {
     loop {
         let claimed = engine
             .store
-            .claim(shard, &[turn::deadlines()], MOST_CHANGES, engine.config.dispatch.lease)
+            .claim(
+                shard,
+                &[turn::deadlines(), care::ends()],
+                MOST_CHANGES,
+                engine.config.dispatch.lease,
+            )
             .await?;
         if claimed.is_empty() {
             return Ok(());
         }
-        let ids: Vec<_> =
-            claimed.iter().filter_map(|claimed| DeviceId::from_root(&claimed.member)).collect();
-        let keys: Vec<_> = ids.iter().map(|id| id.key(Table::Device)).collect();
+        let ids: Vec<_> = claimed
+            .iter()
+            .filter_map(|claimed| Some((DeviceId::from_root(&claimed.member)?, &claimed.queue)))
+            .collect();
+        let keys: Vec<_> = ids.iter().map(|(id, _)| id.key(Table::Device)).collect();
         let rows = engine.store.read(shard, &keys).await?;
         let now = engine.store.now().await?;
         let live = engine.live.snapshot();
         let mut changes = Vec::with_capacity(ids.len());
         let mut lost = Vec::with_capacity(ids.len());
-        for (id, row) in ids.into_iter().zip(rows) {
+        for ((id, queue), row) in ids.into_iter().zip(rows) {
             let Some(row) = row else {
                 lost.push(None);
                 changes.push(
                     Change::new()
                         .if_absent(id.key(Table::Device))
-                        .queue_remove(turn::deadlines(), id.root()),
+                        .queue_remove(queue.clone(), id.root()),
                 );
                 continue;
             };
             // It comes back after its lease.
             let Some(device) = turn::readable(&id, &row) else { continue };
             let mut turn = Turn::new(id, device, row.revision, now);
-            turn.claimed(turn::deadlines());
             turn.stop(&live);
+            if *queue == care::ends() {
+                care::give_up(&mut turn);
+                // What was written goes on to its proof; if that takes long, it is looked at again.
+                let again = turn.now().plus(AGAIN).0;
+                let member = turn.id().root();
+                let goes_on = turn.device.job(care::SEQ).is_some_and(|active| !active.job.ended());
+                turn.beside(|change| {
+                    if goes_on {
+                        change.queue_put(care::ends(), member, again)
+                    } else {
+                        change.queue_remove(care::ends(), member)
+                    }
+                });
+            } else {
+                turn.claimed(turn::deadlines());
+            }
             let was_in_session = turn.in_session();
             turn.pass_deadlines(&live);
             if !turn.moved() && turn.overdue() {

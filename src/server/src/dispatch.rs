@@ -4,6 +4,7 @@
 //! session with it has ended. A campaign that may not notify is not asked for, so nothing is rewritten to hold it back.
 
 mod batch;
+mod care;
 mod notice;
 mod permits;
 mod pulled;
@@ -27,8 +28,14 @@ const BATCHES: usize = 8;
 const BATCH: u32 = MOST_CHANGES as u32;
 /// How long to wait when every limit is used up for the moment.
 const BREATH: Duration = Duration::from_millis(2);
+/// Starts what notifies devices: care by itself, everything else in turn.
+pub(crate) fn start(engine: &Arc<Engine>, tasks: &mut JoinSet<()>) {
+    tasks.spawn(run(Arc::clone(engine)));
+    tasks.spawn(care::run(Arc::clone(engine)));
+}
+
 /// Dispatches until `engine.stop`.
-pub(crate) async fn run(engine: Arc<Engine>) {
+async fn run(engine: Arc<Engine>) {
     let mut permits = Permits::default();
     let mut batches = JoinSet::new();
     let mut first = 0;

@@ -7,12 +7,13 @@ use crate::{
     account,
     advance::{Desk, Settlement},
     campaigns::live::Snapshot,
+    care::{self, work::CareWork},
     config::Authority,
     engine::Engine,
     metrics::labels::{Direction, Fault, Milestone, Refused},
     parts,
     rows::{AnswerRow, Device, DeviceId, SessionRow, Stored, ValuesRow},
-    security::nonce,
+    security::{nonce, vault::SealError},
     store::{Row, Shard, Table, Verdict},
     turn::Turn,
 };
@@ -67,6 +68,10 @@ pub(crate) enum DoorError {
     #[error(transparent)]
     Row(#[from] crate::rows::RowError),
     #[error(transparent)]
+    Care(#[from] care::work::WorkError),
+    #[error("what a care job read could not be sealed")]
+    Seal(#[from] SealError),
+    #[error(transparent)]
     Account(#[from] account::AccountError),
     #[error("the answer could not be written")]
     Write(#[from] wire::WriteError),
@@ -100,6 +105,7 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
             history: rows.next().flatten(),
             values: rows.next().flatten(),
             parts: Vec::new(),
+            care: None,
         };
         // A session row of another version is a session lost, not an error: the device starts anew.
         let stored = StoredSession {
@@ -108,6 +114,7 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
         };
         let device_row = Device::from_octets(&device.bytes)?;
         attempt.parts = attempt.read_parts(&stored).await?;
+        attempt.care = care::work::load(engine, shard, &id, &device_row).await?;
         if let Some(answer) = attempt.run(device_row, device.revision, stored).await? {
             return Ok(answer);
         }
@@ -238,6 +245,8 @@ struct Attempt<'a> {
     values: Option<Row>,
     /// The stored parts of the large object that ends with this message.
     parts: Vec<Vec<u8>>,
+    /// What the device's care job does, when it has one.
+    care: Option<CareWork>,
 }
 
 /// The session as it was found.
@@ -260,7 +269,7 @@ enum Decision {
 impl Attempt<'_> {
     /// The answer; `None` when the rows changed meanwhile.
     async fn run(
-        &self,
+        &mut self,
         device: Device,
         revision: u64,
         stored: StoredSession,
@@ -343,6 +352,7 @@ impl Attempt<'_> {
             id: self.id,
             device: &turn.device,
             scope: &request.authority.scope,
+            care: self.care.as_ref(),
             confidential: request.confidential,
             settings: self.settings(&turn.device, live)?,
         };
@@ -392,7 +402,7 @@ impl Attempt<'_> {
 
     /// Stores what the message led to, then answers.
     async fn conclude(
-        &self,
+        &mut self,
         mut turn: Turn,
         mut row: SessionRow,
         step: Step,
@@ -415,6 +425,11 @@ impl Attempt<'_> {
             values: read::<ValuesRow>(self.values.as_ref())?,
         };
         let waited = waited(&turn, &step, live);
+        for news in &step.news {
+            if let (News::Read(told), Some(care)) = (news, &mut self.care) {
+                care.take(&self.engine.vault, &mut turn, told)?;
+            }
+        }
         settlement.settle(&mut turn, &mut row, &step);
         let proved = step.news.contains(&News::Authenticated);
         let hmac = step.seal.as_ref().map(|seal| seal.header(&body));

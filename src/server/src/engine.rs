@@ -1,7 +1,7 @@
 //! The engine: the parts that every role shares, built once from the configuration.
 
 use crate::{
-    campaigns::live::Live, config::Config, deployment::Deployment, enroll::Desks, gate::Gate,
+    campaigns::live::Live, care, config::Config, deployment::Deployment, enroll::Desks, gate::Gate,
     load::Load, metrics::Metrics, notify::Routes, readiness::Readiness, receipts::Awaited,
     security::vault::Vault, sinks::Backlog, store::Store, update::UpdateError,
 };
@@ -31,6 +31,8 @@ pub struct Engine {
     pub(crate) desks: Desks,
     /// Rung when there may be jobs to dispatch.
     pub(crate) dispatch: Notify,
+    /// What this process has for care jobs.
+    pub(crate) care: care::Desk,
     /// Messages whose receipts may come.
     pub(crate) awaited: Awaited,
     pub(crate) stop: CancellationToken,

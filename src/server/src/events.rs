@@ -1,6 +1,6 @@
 //! What the shards' logs keep: results, sessions, faults, alerts. At least once, under ids by which a repeat is known (D8).
 
-use crate::rows::{DeviceId, ResultRow, SessionRecord, Stored};
+use crate::rows::{Detail, DeviceId, ResultRow, SessionRecord, Stored};
 use serde::{Deserialize, Serialize};
 
 /// One entry of a shard's log.
@@ -24,6 +24,17 @@ pub enum Event {
     },
     /// A device reported something by itself: a client event (1224) or a generic alert (1226).
     Alert { device: DeviceId, at: campaign::time::Instant, alert: DeviceAlert },
+    /// Something happened to a care job of a device, or a node could not be read by it.
+    Care {
+        device: DeviceId,
+        run: u16,
+        at: campaign::time::Instant,
+        step: String,
+        attempt: u8,
+        error: bool,
+        outcome: Option<campaign::Outcome>,
+        detail: Option<Detail>,
+    },
 }
 
 /// What a device reported by itself. Data at most [`session::Event::LONGEST_DATA`] octets, every other text at most

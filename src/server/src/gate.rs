@@ -24,6 +24,11 @@ impl Gate {
         }
     }
 
+    /// Closes the shard if that can be done at once.
+    pub(crate) fn try_close(&self, shard: Shard) -> Option<RwLockWriteGuard<'_, ()>> {
+        self.0.get(usize::from(shard.number()))?.try_write().ok()
+    }
+
     /// Waits until the shard is open. It may close again at once: nothing is promised.
     pub(crate) async fn pass(&self, shard: Shard) {
         if let Some(lock) = self.0.get(usize::from(shard.number())) {

@@ -21,6 +21,7 @@ pub mod store;
 
 mod account;
 mod advance;
+mod care;
 mod compact;
 mod controller;
 mod deadlines;

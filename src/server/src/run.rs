@@ -87,6 +87,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         enrol: Notify::new(),
         desks: enroll::Desks::default(),
         dispatch: Notify::new(),
+        care: crate::care::Desk::default(),
         awaited: Awaited::default(),
         stop: stop.clone(),
         config,
@@ -110,7 +111,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         tasks.spawn(deployment::run(Arc::clone(&engine)));
     }
     tasks.spawn(enroll::run(Arc::clone(&engine)));
-    tasks.spawn(dispatch::run(Arc::clone(&engine)));
+    dispatch::start(&engine, &mut tasks);
     tasks.spawn(deadlines::run(Arc::clone(&engine)));
     tasks.spawn(controller::run(Arc::clone(&engine)));
     tasks.spawn(trim::run(Arc::clone(&engine)));

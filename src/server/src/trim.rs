@@ -71,7 +71,10 @@ impl Event {
         match self {
             Self::Result { result, .. } => result.at,
             Self::Session { record, .. } => record.ended,
-            Self::Fault { at, .. } | Self::Campaign { at, .. } | Self::Alert { at, .. } => *at,
+            Self::Fault { at, .. }
+            | Self::Campaign { at, .. }
+            | Self::Alert { at, .. }
+            | Self::Care { at, .. } => *at,
         }
     }
 }

@@ -9,6 +9,7 @@ mod tests;
 
 use crate::{
     campaigns::live::Snapshot,
+    care,
     events::{DeviceAlert, Event},
     parts,
     rows::{
@@ -248,6 +249,9 @@ impl Turn {
     pub(crate) fn into_change(mut self) -> Change {
         let mut change = std::mem::take(&mut self.change);
         change.guards.push(Guard::Is(self.id.key(Table::Device), self.revision));
+        let care = (self.before.job(care::SEQ), self.device.job(care::SEQ));
+        let words = self.details.remove(&care::SEQ);
+        change = care::steps::tell(change, &self.id, care, self.now, words);
         self.count(&mut change);
         self.report(&mut change);
         self.device.jobs.retain(|active| !active.job.ended());
@@ -259,7 +263,7 @@ impl Turn {
     }
 
     fn count(&self, change: &mut Change) {
-        for active in &self.device.jobs {
+        for active in self.device.jobs.iter().filter(|active| active.seq != care::SEQ) {
             let fields = match self.before.job(active.seq) {
                 Some(before) => progress::moved(&before.job, &active.job),
                 // A job may be enrolled and ended in one: there is no time at which its device may be notified.
@@ -279,6 +283,11 @@ impl Turn {
         for active in &self.device.jobs {
             let Some(outcome) = active.job.outcome() else { continue };
             change.replicated = true;
+            if active.seq == care::SEQ {
+                // Its outcome is its last step, and the device need not be looked at any more.
+                change.queue.push(QueueOp::Remove { queue: care::ends(), member: self.id.root() });
+                continue;
+            }
             let result = ResultRow {
                 outcome,
                 at: self.now,

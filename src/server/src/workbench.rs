@@ -59,6 +59,7 @@ impl Workbench {
             enrol: Notify::new(),
             desks: crate::enroll::Desks::default(),
             dispatch: Notify::new(),
+            care: crate::care::Desk::default(),
             awaited: Awaited::default(),
             stop,
             config,

@@ -145,7 +145,8 @@ impl Exchange<'_> {
     }
 
     pub(crate) fn end_job(&mut self, outcome: Outcome) {
-        if let Some(job) = self.job.take() {
+        if let Some(mut job) = self.job.take() {
+            self.news.extend(job.told());
             self.ends.push(job.end(outcome));
             self.let_go(job.run.job);
         }
@@ -153,7 +154,9 @@ impl Exchange<'_> {
 
     /// Nothing more is done for a job in this session.
     fn let_go(&mut self, job: JobRef) {
-        self.job = None;
+        if let Some(mut job) = self.job.take() {
+            self.news.extend(job.told());
+        }
         self.session.sent = None;
         self.session.done.push(job);
     }

@@ -166,7 +166,8 @@ pub type Reads = BTreeMap<String, String>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub job: JobRef,
-    /// Nodes to read first, for the report. What a conditional job compares is added by the session itself.
+    /// Nodes to read first, for the report; one that cannot be read hinders nothing. What a conditional job compares is
+    /// added by the session itself.
     pub query: Vec<LocUri>,
     /// Nodes whose values the templates need: read before the settings are rendered.
     pub keep: Vec<LocUri>,
@@ -178,6 +179,8 @@ pub struct Plan {
     pub ask: Option<Question>,
     /// Why this device is not to be touched; the job ends as not applicable.
     pub skip: Option<String>,
+    /// Somebody waits for what is read: every value is told in the message that brings it ([`crate::News::Read`]).
+    pub tell: bool,
 }
 
 impl Plan {

@@ -220,6 +220,8 @@ impl<'a> Exchange<'a> {
         }
         self.session.unfinished = 0;
         self.settle();
+        // What was read comes before what is done about it.
+        self.news.extend(self.job.as_mut().and_then(Job::told));
         self.advance();
         !self.open
     }
@@ -255,7 +257,9 @@ impl<'a> Exchange<'a> {
     }
 
     pub(crate) fn over(&mut self, end: End) {
-        self.job = None;
+        if let Some(mut job) = self.job.take() {
+            self.news.extend(job.told());
+        }
         self.session.sent = None;
         self.session.stage = Stage::Over(end);
         self.news.push(News::Over(end));
@@ -285,7 +289,8 @@ impl<'a> Exchange<'a> {
             self.drop_open_object();
             self.session.owed = Owed::default();
         }
-        if let Some(job) = self.job.take() {
+        if let Some(mut job) = self.job.take() {
+            self.news.extend(job.told());
             self.session.stage = Stage::Working(Box::new(job.run.put_down()));
         }
         if self.session.learnt != self.known {

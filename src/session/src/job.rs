@@ -7,7 +7,8 @@ use crate::{
     listing,
     pin::Pin,
     run::{Reading, Run, Slot, State},
-    sent::{Manner, Order, What},
+    sent::{Answer, Manner, Order, What},
+    telling::Telling,
 };
 use wire::{meta::Format, status::StatusCode, uri::LocUri};
 
@@ -19,6 +20,8 @@ pub(crate) struct Job {
     settings: Vec<Setting>,
     /// Whether the device knows correlators, as far as one knows.
     pub(crate) correlates: bool,
+    /// What this message brought for somebody who waits for it.
+    pub(crate) telling: Telling,
 }
 
 /// Why a stored job cannot go on.
@@ -35,7 +38,8 @@ impl Job {
     /// A job that begins.
     pub(crate) fn begin(plan: Plan, quirks: Quirks) -> Self {
         let run = Run::new(&plan, quirks);
-        Self { run, plan, settings: Vec::new(), correlates: !quirks.has(Quirk::NoCorrelator) }
+        let correlates = !quirks.has(Quirk::NoCorrelator);
+        Self { run, plan, settings: Vec::new(), correlates, telling: Telling::default() }
     }
 
     /// A job that goes on: its plan and its settings again, if they are still the same.
@@ -49,7 +53,8 @@ impl Job {
             return Err(Lost::Gone);
         };
         let correlates = !quirks.has(Quirk::NoCorrelator);
-        let mut job = Self { run, plan, settings: Vec::new(), correlates };
+        let telling = Telling::default();
+        let mut job = Self { run, plan, settings: Vec::new(), correlates, telling };
         if job.run.slots.is_some() {
             match work.settings(job.run.job, facts, &job.run.kept_reads()) {
                 Ok(settings) => job.settings = settings,
@@ -217,6 +222,9 @@ impl Job {
         if !kept && self.is_secret(uri) {
             return true;
         }
+        if self.plan.tell && !self.is_secret(uri) {
+            self.telling.value(uri.as_str(), &value, self.run.phase);
+        }
         self.run.note_read(Reading { uri: uri.as_str().to_owned(), value, kept })
     }
 
@@ -224,7 +232,37 @@ impl Job {
     #[must_use]
     pub(crate) fn note_listed(&mut self, list: &LocUri, member: &str) -> bool {
         let kept = self.plan.keep.contains(list);
+        if self.plan.tell && !self.is_secret(list) {
+            self.telling.member(list.as_str(), member, self.run.phase);
+        }
         self.run.note_listed(list.as_str(), member, kept)
+    }
+
+    /// A node of the plan that has no value to tell, and what the device answered.
+    pub(crate) fn note_unread(&mut self, order: Order) {
+        if !self.plan.tell {
+            return;
+        }
+        let why = match order.answer() {
+            Answer::Same | Answer::Differs | Answer::Seen => return,
+            Answer::Empty => {
+                if let Some(uri) = self.node(order.what).filter(|uri| !self.is_secret(uri)) {
+                    self.telling.value(uri.as_str(), "", self.run.phase);
+                }
+                return;
+            }
+            Answer::Hidden if order.code().is_some_and(StatusCode::is_success) => Why::NoValue,
+            Answer::Absent | Answer::Hidden | Answer::Refused(_) => Why::Status,
+            Answer::Broken => Why::CutShort,
+            Answer::Silence => Why::NoStatus,
+        };
+        let failure = self.failure(order.what, order.code(), why);
+        self.telling.unread(failure);
+    }
+
+    /// What this message brought for somebody who waits for it.
+    pub(crate) fn told(&mut self) -> Option<News> {
+        self.telling.take(self.run.job).map(News::Read)
     }
 
     /// What the device has taken up and not yet reported on, and what else there is to say of the job.

@@ -24,6 +24,7 @@
 //! | `hearing` | what each command of a message means, and the status that it is owed |
 //! | `results` | what the values mean that a device sends |
 //! | `large_object` | values that are longer than a message, in parts |
+//! | `telling` | values for somebody who waits for them |
 //! | `owed` | statuses that did not fit into their reply |
 //! | `listing` | reading whole subtrees |
 //! | `sent` | commands that wait for their answers |
@@ -58,6 +59,7 @@ mod sending;
 mod sent;
 mod setup;
 pub mod step;
+mod telling;
 
 pub use context::{
     Account, Atomic, AuthKind, Context, Facts, JobRef, Learnt, Plan, Prove, Question, Reads,
@@ -70,7 +72,8 @@ pub use place::Place;
 pub use quirks::{Quirk, Quirks};
 pub use setup::open;
 pub use step::{
-    Awaited, CommandReport, End, Event, Failure, JobEnd, News, Opening, Outcome, Phase, Step, Why,
+    Awaited, CommandReport, End, Event, Failure, JobEnd, News, Opening, Outcome, Phase, Step, Told,
+    Why,
 };
 
 use alerts::Login;

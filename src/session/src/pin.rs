@@ -82,6 +82,7 @@ mod tests {
             prove: Prove::Status,
             ask: None,
             skip: None,
+            tell: false,
         }
     }
 

@@ -229,6 +229,7 @@ mod tests {
                 prove: Prove::Status,
                 ask,
                 skip,
+                tell: false,
             },
             Quirks::default(),
         )

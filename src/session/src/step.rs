@@ -64,10 +64,30 @@ pub enum News {
     Abort,
     /// The device reports something.
     Event(Event),
+    /// What was read for a job whose plan says so ([`crate::Plan::tell`]).
+    Read(Told),
     /// Everything of a job is done but work that the device took up (202) and will report on.
     Awaits(Awaited),
     /// The session is over; the reply is the last.
     Over(End),
+}
+
+/// What one message brought of the nodes that a job reads. Never a value of a secret setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub job: JobRef,
+    /// What the values were read for.
+    pub phase: Phase,
+    /// Canonical address and value, in the order in which they came; at most [`Told::OCTETS`] octets. A node without a value
+    /// has an empty one, a list its addresses, one a line.
+    pub values: Vec<(String, String)>,
+    /// Nodes that were asked for and not told, and what the device said.
+    pub unread: Vec<Failure>,
+}
+
+impl Told {
+    /// The most octets of values told of one message, addresses included.
+    pub const OCTETS: usize = 16 * 1024;
 }
 
 /// A job that the session lets go of until its device reports.
@@ -211,6 +231,8 @@ pub enum Why {
     PutBack,
     #[error("the encoding of the device cannot carry the value")]
     Unwritable,
+    #[error("the values that came with it are more than are told at one time")]
+    TooMuchTold,
     #[error("the values that the templates need are more than a session keeps")]
     TooMuchRead,
     #[error("the job has more settings than a session keeps")]

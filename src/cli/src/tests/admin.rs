@@ -396,3 +396,80 @@ fn a_trigger_says_what_each_standing_campaign_does() {
         json!({"device": "msisdn:447700900123", "reason": "stale_gateway", "observed": "192.0.2.10"})
     );
 }
+
+fn a_care(state: &str, outcome: Option<&str>, version: u32, steps: &[&str]) -> Value {
+    let steps: Vec<_> = steps
+        .iter()
+        .map(|step| json!({"step": step, "at": "2026-11-25T01:02:03.004Z", "attempt": 1}))
+        .collect();
+    json!({
+        "id": "07aa", "authority": "operator", "device": "IMEI:1", "state": state, "outcome": outcome,
+        "version": version.to_string(), "steps": steps,
+        "values": [{"uri": "./AP/GW/Addr", "value": "10.20.0.1", "before": "10.0.0.1", "at": ""}],
+    })
+}
+
+/// R12: the session is shown live on one stream, the values come at the end on the other.
+#[test]
+fn a_write_is_followed_step_by_step_to_its_end() {
+    let stub = Stub::answering(|asked| {
+        if asked.line.starts_with("POST") {
+            return (202, a_care("waiting", None, 1, &["accepted"]));
+        }
+        let told = ["accepted", "notified", "connected", "ended"];
+        if asked.line.contains("version=1") {
+            return (200, a_care("notified", None, 2, &told[..2]));
+        }
+        (200, a_care("ended", Some("applied"), 3, &told))
+    });
+    let line = ["device", "write", "operator/IMEI:1", "./AP/GW/Addr=10.20.0.1", "--server"];
+    let ended = reveille(&[&line[..], &[&stub.url()]].concat());
+    assert!(ended.is(0), "{ended:?}");
+    assert_eq!(ended.out, "./AP/GW/Addr = 10.20.0.1  (was 10.0.0.1)\n");
+    let told: Vec<_> = ended.err.lines().collect();
+    assert_eq!(
+        told,
+        [
+            "01:02:03.004Z  accepted; the device is called",
+            "01:02:03.004Z  notified (attempt 1)",
+            "01:02:03.004Z  connected and authenticated",
+            "01:02:03.004Z  ended: applied",
+        ]
+    );
+    let asked: Value = serde_json::from_str(stub.asked()[0].text()).unwrap();
+    assert_eq!(
+        asked,
+        json!({
+            "authority": "operator", "device": "IMEI:1", "within": "2m",
+            "write": [{"uri": "./AP/GW/Addr", "format": "chr", "value": "10.20.0.1"}],
+        })
+    );
+    assert_eq!(
+        stub.lines()[1..],
+        ["GET /v1/care/07aa?wait=20s&version=1", "GET /v1/care/07aa?wait=20s&version=2"]
+    );
+}
+
+#[test]
+fn a_care_job_that_fails_ends_with_one_and_says_why() {
+    let stub = Stub::answering(|_| {
+        let mut view = a_care("ended", Some("unreachable"), 1, &["accepted", "silent", "ended"]);
+        view["steps"][2]["why"] = json!("no session came, after 3 notifications");
+        (200, view)
+    });
+    let url = stub.url();
+    let ended = reveille(&["device", "notify", "operator/IMEI:1", "--server", &url]);
+    assert!(ended.is(1), "{ended:?}");
+    assert!(
+        ended.err.ends_with("ended: unreachable: no session came, after 3 notifications\n"),
+        "{}",
+        ended.err
+    );
+    let ended = reveille(&["device", "read", "IMEI:1", "./A", "--json", "--server", &url]);
+    let view: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((ended.is(1), view["outcome"].as_str()), (true, Some("unreachable")));
+    let later = reveille(&["device", "read", "IMEI:1", "./A", "--no-wait", "--server", &url]);
+    assert_eq!((later.is(0), later.out.as_str()), (true, "07aa\n"));
+    let wrong = reveille(&["device", "write", "IMEI:1", "./A", "--server", &url]);
+    assert!(wrong.is(2) && wrong.err.contains("URI=VALUE"), "{wrong:?}");
+}

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     campaigns::result_line,
+    care::{self, CareId},
     events::Event,
     rows::{DeviceId, ResultRow, SessionRecord},
     store::{EventId, Shard},
@@ -81,6 +82,25 @@ pub(super) fn telling(shard: Shard, place: EventId, event: Event) -> Telling {
                 Some(device.device.clone()),
                 at,
                 EventData::Fault(api::events::Fault { device: device.device, kind, detail }),
+            ),
+        },
+        Event::Care { device, run, at, step, attempt, error, outcome, detail } => Outgoing {
+            key: format!("{}.{}", EventType::Care.key(), device.authority),
+            event: cloud(
+                EventType::Care,
+                format!("{}-{}", shard.number(), place.0),
+                &device.authority,
+                Some(device.device.clone()),
+                at,
+                EventData::Care(api::events::Care {
+                    care: CareId::of(&device, run).to_string(),
+                    device: device.device,
+                    step,
+                    attempt: attempt.into(),
+                    error,
+                    outcome: outcome.map(|outcome| outcome.name().to_owned()),
+                    detail: detail.as_ref().map(care::detail).unwrap_or_default(),
+                }),
             ),
         },
         Event::Alert { device, at, alert } => Outgoing {
@@ -167,7 +187,9 @@ pub(super) fn rejected(
 }
 
 fn session(device: DeviceId, record: SessionRecord) -> Outgoing {
-    let jobs = record.jobs.iter().map(|(seq, outcome)| api::events::EndedJob {
+    let care = record.jobs.iter().any(|(seq, _)| *seq == care::SEQ);
+    let campaigns = record.jobs.iter().filter(|(seq, _)| *seq != care::SEQ);
+    let jobs = campaigns.map(|(seq, outcome)| api::events::EndedJob {
         seq: *seq,
         outcome: outcome.name().to_owned(),
     });
@@ -190,6 +212,7 @@ fn session(device: DeviceId, record: SessionRecord) -> Outgoing {
                 octets_in: record.octets_in,
                 octets_out: record.octets_out,
                 end: record.end,
+                care,
             }),
         ),
     }

@@ -188,9 +188,15 @@ fn fate(why: ProblemDocument) -> Fate {
     match P::from_uri(&why.kind) {
         Some(P::StoreAway | P::TimedOut | P::NotReady) => Fate::Held,
         // Queues overtake each other: what this message names may be on its way.
-        Some(P::NoSuchCampaign | P::NoSuchDevice | P::Busy | P::Contended | P::Internal) => {
-            Fate::Later(why)
-        }
+        Some(
+            P::NoSuchCampaign
+            | P::NoSuchCare
+            | P::CareUnderWay
+            | P::NoSuchDevice
+            | P::Busy
+            | P::Contended
+            | P::Internal,
+        ) => Fate::Later(why),
         Some(
             P::BadRequest
             | P::Forbidden

@@ -4,6 +4,7 @@
 
 use crate::{
     campaigns::rows::{CampaignId, CampaignRow, Directory},
+    care,
     config::Config,
     security::vault::Vault,
     store::Store,
@@ -11,7 +12,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use campaign::{
-    Campaign,
+    Campaign, Scope, check,
     control::CampaignState,
     document::{Declared, Document, Then},
     job::Terms,
@@ -22,7 +23,7 @@ use campaign::{
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -61,8 +62,9 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// The campaign of care jobs is always there, and in no directory.
     pub(crate) fn get(&self, seq: u64) -> Option<&Arc<LiveCampaign>> {
-        self.by_seq.get(&seq)
+        if seq == care::SEQ { Some(care()) } else { self.by_seq.get(&seq) }
     }
 
     /// In the order of their sequences.
@@ -180,6 +182,21 @@ impl LiveCampaign {
 }
 
 impl LiveCampaign {
+    /// The campaign of a care job, with what it does.
+    pub(crate) fn of_care(campaign: Arc<Campaign>) -> Self {
+        Self {
+            seq: care::SEQ,
+            id: CampaignId::new(campaign.authority(), campaign.id()),
+            state: CampaignState::Running,
+            terms: care::TERMS,
+            climb: None,
+            has_secrets: has_secrets(campaign.document()),
+            looks_at_settings: !campaign.settings_needed().is_empty(),
+            revision: 0,
+            campaign,
+        }
+    }
+
     /// Devices that may be notified a second, as far as its ramp is.
     pub(crate) fn per_second(&self) -> Option<u32> {
         let most = self.campaign.per_second();
@@ -197,6 +214,21 @@ impl LiveCampaign {
             && self.terms.pull_until.is_none_or(|until| until <= now)
             && self.campaign.schedule().opening_for_all(now) == Some(now)
     }
+}
+
+/// The campaign of all care jobs, as far as it is the same for all: what one does stands beside its device.
+pub(crate) fn care() -> &'static Arc<LiveCampaign> {
+    const DOCUMENT: &str = "\
+        campaign: care\nauthority: care\npurpose: care\nlane: care\ndevices: {list: [any]}\n\
+        settings: [{uri: ./DevInfo/DevId, do: read}]\n";
+    static CARE: LazyLock<Arc<LiveCampaign>> = LazyLock::new(|| {
+        let document = Document::parse(DOCUMENT).expect("a document that stands here");
+        let anything = Scope::everything();
+        let grounds = check::Grounds::offline(&anything, Instant::default());
+        let campaign = check::check(document, &grounds).expect("a sound one");
+        Arc::new(LiveCampaign::of_care(Arc::new(campaign)))
+    });
+    &CARE
 }
 
 fn has_secrets(document: &Document) -> bool {

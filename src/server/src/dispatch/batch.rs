@@ -3,6 +3,7 @@
 use super::notice;
 use crate::{
     campaigns::live::LiveCampaign,
+    care,
     engine::Engine,
     enroll,
     metrics::labels::{Milestone, NotSent},
@@ -57,7 +58,11 @@ pub(super) async fn notify(
         .filter_map(|claimed| DeviceId::from_root(&claimed.member))
         .map(|id| Claim { id, tried: None, attempt: 0 })
         .collect();
-    let _closed = engine.gate.close(shard).await;
+    // Care waits for nobody's batch; a device that answers in that moment is decided twice.
+    let _closed = match live.seq {
+        care::SEQ => engine.gate.try_close(shard),
+        _ => engine.gate.close(shard).await,
+    };
     for _ in 0..TRIES {
         let keys: Vec<_> = claims.iter().map(|claim| claim.id.key(Table::Device)).collect();
         let rows = engine.store.read(shard, &keys).await?;
@@ -155,6 +160,12 @@ fn is_due(turn: &Turn, live: &LiveCampaign) -> bool {
 fn conclude(turn: &mut Turn, live: &LiveCampaign, tried: &Tried) {
     let (now, sid) = (turn.now(), turn.device.next_sid);
     let next = tried.as_ref().map_or_else(SendError::next, |_ids| Next::Notified);
+    if let (care::SEQ, Err(error)) = (live.seq, tried) {
+        turn.explain(
+            live.seq,
+            Detail { uri: None, status: None, phase: None, why: Some(error.to_string()) },
+        );
+    }
     match next {
         Next::Notified => turn.step(live.seq, |job| job.on_notified(sid, now, &live.terms)),
         Next::Refused => {

@@ -16,6 +16,43 @@ pub(super) struct Permits {
     urgent: HashMap<String, (u32, Gcra)>,
 }
 
+/// Of a hundred notifications of a route, how many are kept for care.
+const CARE_SHARE: u32 = 10;
+
+/// The part of a route's rate that is care's, whether it is used or not.
+fn of_care(per_second: u32) -> u32 {
+    match per_second {
+        0 | 1 => 0,
+        _ => (per_second / (100 / CARE_SHARE)).max(1),
+    }
+}
+
+/// The part of each route that is care's, in this process.
+#[derive(Debug, Default)]
+pub(super) struct CarePermits(HashMap<String, (u32, Gcra)>);
+
+impl CarePermits {
+    /// Takes one permit, if there is one now.
+    pub(super) fn take(
+        &mut self,
+        route: &Route,
+        per_second: u32,
+        share: impl Fn(u32) -> u32,
+        now: Instant,
+    ) -> bool {
+        let rate = share(of_care(per_second).max(1));
+        if rate == 0 {
+            return false;
+        }
+        let name = route.name().to_owned();
+        let (known, limit) = self.0.entry(name).or_insert_with(|| (rate, Gcra::new(rate)));
+        if *known != rate {
+            (*known, *limit) = (rate, limit.at_rate(rate));
+        }
+        limit.take(now, 1).is_ok()
+    }
+}
+
 /// Of a hundred notifications of a route, how many may be urgent.
 const URGENT_SHARE: u32 = 30;
 
@@ -30,6 +67,7 @@ impl Permits {
         share: impl Fn(u32) -> u32,
         now: Instant,
     ) -> u32 {
+        let per_second = per_second - of_care(per_second);
         let urgent_rate = share((per_second.saturating_mul(URGENT_SHARE) / 100).max(1));
         let per_second = share(per_second);
         let pace = live.per_second().map(&share);

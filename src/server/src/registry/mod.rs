@@ -23,6 +23,7 @@ mod tests;
 
 pub use import::{Import, ImportError, import};
 pub use lookup::resolve;
+pub(crate) use view::job_state;
 pub use view::{list, view};
 
 /// Why the registry could not answer.

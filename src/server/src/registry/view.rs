@@ -72,7 +72,7 @@ fn encoding_name(encoding: Encoding) -> &'static str {
     }
 }
 
-fn job_state(job: &campaign::Job) -> &'static str {
+pub(crate) fn job_state(job: &campaign::Job) -> &'static str {
     match job {
         campaign::Job::Waiting { .. } => "waiting",
         campaign::Job::Notified { .. } => "notified",

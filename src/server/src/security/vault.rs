@@ -45,6 +45,8 @@ pub enum Purpose {
     NotificationSecret,
     /// A campaign with secret settings.
     Campaign,
+    /// What a care job is to do, and what it read.
+    Care,
     /// Something known, by which a process sees that it has the deployment's key.
     KeyCheck,
 }
@@ -58,6 +60,7 @@ impl Purpose {
             Self::NotificationSecret => 3,
             Self::Campaign => 4,
             Self::KeyCheck => 5,
+            Self::Care => 6,
         }
     }
 
@@ -65,7 +68,7 @@ impl Purpose {
     const fn form(self) -> u8 {
         match self {
             Self::DeviceSecret | Self::ServerSecret | Self::NotificationSecret => DRAWN,
-            Self::Campaign | Self::KeyCheck => RANDOM,
+            Self::Campaign | Self::Care | Self::KeyCheck => RANDOM,
         }
     }
 }

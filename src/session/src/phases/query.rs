@@ -15,6 +15,9 @@ pub(crate) fn pending(job: &Job) -> Vec<What> {
         .skip(usize::from(so_far))
         .map(|(place, _)| What::Keep(place));
     // Nothing the templates need is left to read: the settings can be filled in, and the rest is asked for at once.
+    // Whoever is told of values at once must not be told a secret, and what is secret the settings say.
+    let most = if job.plan.tell && !job.rendered() { job.plan.keep.len() } else { usize::MAX };
+    let plan_reads = plan_reads.take(most.saturating_sub(usize::from(so_far)));
     let ready = usize::from(so_far) >= job.plan.keep.len();
     if ready && !job.rendered() {
         return Vec::new();
@@ -32,6 +35,7 @@ pub(crate) fn settle(job: &mut Job, orders: &[Order]) -> Result<(), Outcome> {
                 return Ok(());
             }
             What::Keep(place) => {
+                job.note_unread(order);
                 job.run.read_so_far = job.run.read_so_far.max(place.saturating_add(1));
             }
             What::Compare(_) if order.answer() == Answer::Broken && job.run.once_more() => {}

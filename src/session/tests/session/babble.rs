@@ -173,6 +173,7 @@ fn job() -> impl Strategy<Value = (Plan, Vec<Setting>)> {
                 prove,
                 ask: asks.then(|| Question { text: "Apply now?".to_owned(), wait_seconds: 60 }),
                 skip: None,
+                tell: false,
             };
             (plan, settings)
         },

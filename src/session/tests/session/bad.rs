@@ -35,6 +35,7 @@ pub(crate) fn scene(node: &str) -> Scene {
         prove: session::Prove::Status,
         ask: None,
         skip: None,
+        tell: false,
     };
     let mut scene =
         Scene::new(Bench { plans: vec![plan], settings: [(job, Ok(Vec::new()))].into() });

@@ -109,6 +109,7 @@ fn bench(variant: u8) -> Bench {
         ask: (variant & 64 != 0)
             .then(|| Question { text: "Apply now?".to_owned(), wait_seconds: 60 }),
         skip: None,
+        tell: false,
     };
     let setting = |verb, name: &str, format, value: Option<&str>| Setting {
         verb,

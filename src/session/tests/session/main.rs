@@ -48,6 +48,7 @@ transcripts! {
     a_yes_comes_before_the_write,
     a_no_leads_to_no_write,
     silence_is_no_yes,
+    somebody_who_waits_is_told_values_as_they_come,
     a_device_that_cannot_ask_is_left_alone,
     a_failed_write_names_the_node,
     a_device_that_contradicts_itself_fails_its_job,

@@ -207,6 +207,12 @@ fn news_words(news: &News) -> String {
         News::Stray(answers) => format!("stray {answers}"),
         News::Abort => "abort".to_owned(),
         News::Event(event) => event_words(event),
+        News::Read(told) => {
+            let values = told.values.iter().map(|(uri, value)| format!("{uri} {value:?}"));
+            let unread = told.unread.iter().map(ToString::to_string);
+            let words: Vec<String> = values.chain(unread).collect();
+            format!("read {} {}: {}", told.job.seq, told.phase, words.join("; "))
+        }
         News::Awaits(awaited) => {
             let places: Vec<String> = awaited.places.iter().map(ToString::to_string).collect();
             let (seq, seconds) = (awaited.job.seq, awaited.seconds);

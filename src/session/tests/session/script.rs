@@ -22,7 +22,7 @@ pub(crate) fn auth_kind(word: &str) -> AuthKind {
     }
 }
 
-/// `job 7 overwrite atomic=required prove=status ask=Apply? keep=./A query=./B skip=why`
+/// `job 7 overwrite tell atomic=required prove=status ask=Apply? keep=./A query=./B skip=why`
 pub(crate) fn plan(seq: u64, line: &str) -> Plan {
     let mut plan = Plan {
         job: JobRef { seq, run: 0 },
@@ -33,11 +33,13 @@ pub(crate) fn plan(seq: u64, line: &str) -> Plan {
         prove: Prove::ReadBack,
         ask: None,
         skip: None,
+        tell: false,
     };
     for word in line.split_whitespace().skip(2) {
         let text = |value: &str| value.replace('_', " ");
         match word.split_once('=') {
             None if word == "overwrite" => plan.conditional = false,
+            None if word == "tell" => plan.tell = true,
             Some(("atomic", "required")) => plan.atomic = Atomic::Required,
             Some(("atomic", "supported")) => plan.atomic = Atomic::WhenSupported,
             Some(("prove", "status")) => plan.prove = Prove::Status,

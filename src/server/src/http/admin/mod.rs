@@ -3,6 +3,7 @@
 //! | module | about |
 //! | --- | --- |
 //! | [`campaigns`] | submit, enrol, look, control |
+//! | [`care`] | one device, looked at and mended while its user waits |
 //! | [`devices`] | import, list, show |
 //! | [`triggers`] | a network entity says that a device uses settings that are not right |
 //! | [`health`] | whether the process lives, whether it can work, and its metrics |
@@ -13,6 +14,7 @@
 //! is a stranger all the same: see [`from_a_web_page`].
 
 pub(crate) mod campaigns;
+mod care;
 mod devices;
 mod extract;
 mod health;
@@ -21,7 +23,7 @@ pub(crate) mod problem;
 mod tests;
 mod triggers;
 
-use crate::{clock, engine::Engine, metrics::labels::AdminResult};
+use crate::{care::LONGEST_WAIT, clock, engine::Engine, metrics::labels::AdminResult};
 use api::ProblemType;
 use axum::{
     Router,
@@ -32,7 +34,7 @@ use axum::{
     routing::{get, post},
 };
 use problem::Refusal;
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// The routes of the operators' listener.
 pub(crate) fn router(engine: Arc<Engine>) -> Router {
@@ -46,6 +48,8 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/import", post(devices::import))
         .route("/v1/devices/{authority}/{name}", get(devices::show))
+        .route("/v1/care", post(care::submit).layer(DefaultBodyLimit::max(api::MOST_CARE_OCTETS)))
+        .route("/v1/care/{id}", get(care::show))
         .route("/v1/triggers", post(triggers::trigger))
         .merge(watched())
         .fallback(no_such_path)
@@ -54,6 +58,12 @@ pub(crate) fn router(engine: Arc<Engine>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&engine), bounded))
         .layer(middleware::from_fn(guarded))
         .with_state(engine)
+}
+
+/// How long a request may take: one for care may wait for its device.
+fn limit(engine: &Engine, path: &str) -> Duration {
+    let limit = engine.config().http.admin.timeout;
+    if path.starts_with("/v1/care") { limit + LONGEST_WAIT } else { limit }
 }
 
 /// The routes of the listener that stands open to whoever watches: nothing is changed here, and nothing told of a device.
@@ -82,7 +92,7 @@ async fn wrong_method(method: Method, uri: Uri) -> Refusal {
 
 /// Ends a request that takes too long, whatever it waits for: its own body or the store.
 async fn bounded(State(engine): State<Arc<Engine>>, request: Request, next: Next) -> Response {
-    let limit = engine.config().http.admin.timeout;
+    let limit = limit(&engine, request.uri().path());
     let since = clock::stopwatch();
     let response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,

@@ -2,6 +2,7 @@
 
 use crate::{
     campaigns,
+    care::CareError,
     registry::{ImportError, RegistryError},
     store::StoreError,
     trigger::TriggerError,
@@ -110,6 +111,31 @@ impl From<ImportError> for Refusal {
                 Self::new(ProblemType::BadBody, "the header is wrong, so no line was read")
                     .with_problems(problems.collect())
             }
+        }
+    }
+}
+
+impl From<CareError> for Refusal {
+    fn from(error: CareError) -> Self {
+        use CareError as E;
+        match error {
+            E::Refused(problems) => {
+                let problems = problems.into_iter().map(|problem| Problem {
+                    path: problem.path,
+                    line: None,
+                    what: problem.what,
+                    help: problem.help,
+                });
+                Self::new(ProblemType::BadBody, "nothing is done").with_problems(problems.collect())
+            }
+            E::NoDevice(_) => Self::new(ProblemType::NoSuchDevice, error.to_string()),
+            E::NoCare(_) => Self::new(ProblemType::NoSuchCare, error.to_string()),
+            E::UnderWay(_) => Self::new(ProblemType::CareUnderWay, error.to_string()),
+            E::Full(_) => Self::new(ProblemType::Busy, error.to_string()),
+            E::Contended => Self::new(ProblemType::Contended, "repeat the request"),
+            E::Store(error) => Self::store(&error),
+            E::Registry(error) => error.into(),
+            E::Row(_) | E::Seal(_) | E::Document(_) | E::Work(_) => Self::internal(&error),
         }
     }
 }

@@ -33,18 +33,7 @@ pub(super) async fn trigger(
     headers: HeaderMap,
     Octets(body): Octets,
 ) -> Result<(StatusCode, Json<TriggerReport>), Refusal> {
-    let authority = match (query.authority, engine.config().authorities.as_slice()) {
-        (Some(authority), _) => authority,
-        (None, [only]) => only.name.clone(),
-        (None, _) => {
-            let detail = "this server has several authorities: say which with `?authority=`";
-            return Err(Refusal::new(ProblemType::BadRequest, detail));
-        }
-    };
-    if engine.config().authority(&authority).is_none() {
-        let detail = format!("this server has no authority `{authority}`");
-        return Err(Refusal::new(ProblemType::NoSuchAuthority, detail));
-    }
+    let authority = only_or(&engine, query.authority, "`?authority=`")?;
     let message = match headers.get(KEY).map(|key| key.to_str()) {
         None => None,
         Some(Ok(key)) if (1..=LONGEST_KEY).contains(&key.len()) => {
@@ -58,4 +47,25 @@ pub(super) async fn trigger(
     let request: TriggerRequest = json(&headers, &body)?;
     let report = trigger::trigger(&engine, &authority, &request, message.as_ref()).await?;
     Ok((StatusCode::ACCEPTED, Json(report)))
+}
+
+/// The authority that is named, or the only one; `place` says where one is named.
+pub(super) fn only_or(
+    engine: &Engine,
+    named: Option<String>,
+    place: &str,
+) -> Result<String, Refusal> {
+    let authority = match (named, engine.config().authorities.as_slice()) {
+        (Some(authority), _) => authority,
+        (None, [only]) => only.name.clone(),
+        (None, _) => {
+            let detail = format!("this server has several authorities: say which with {place}");
+            return Err(Refusal::new(ProblemType::BadRequest, detail));
+        }
+    };
+    if engine.config().authority(&authority).is_none() {
+        let detail = format!("this server has no authority `{authority}`");
+        return Err(Refusal::new(ProblemType::NoSuchAuthority, detail));
+    }
+    Ok(authority)
 }

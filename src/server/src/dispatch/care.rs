@@ -1,0 +1,168 @@
+//! Care goes first: a loop of its own, woken when a care job comes, so that it never waits behind a batch of anything else.
+
+use super::{batch, permits};
+use crate::{
+    campaigns::live,
+    care::bell,
+    config::Route,
+    engine::Engine,
+    rows::DeviceId,
+    store::{Change, Claimed, QueueName, Shard, StoreError},
+    turn,
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::{sync::mpsc, task::JoinSet, time::MissedTickBehavior};
+
+/// How often all shards are looked at, for jobs that are to be notified again and for bells that nobody heard.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often the bells of other processes are listened for.
+const LISTEN: Duration = Duration::from_millis(50);
+/// Devices of one shard that are notified at one time.
+const MOST: usize = 16;
+/// Batches on their way at one time.
+const BATCHES: usize = 64;
+/// How long to wait when the route's part for care is used up for the moment.
+const BREATH: Duration = Duration::from_millis(2);
+
+/// Notifies devices that have a care job until `engine.stop`.
+pub(crate) async fn run(engine: Arc<Engine>) {
+    let Some(mut rung) = engine.care.bell.listen() else { return };
+    let mut care = Care {
+        engine: Arc::clone(&engine),
+        permits: permits::CarePermits::default(),
+        batches: JoinSet::new(),
+    };
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut listen = tokio::time::interval(LISTEN);
+    listen.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let shared = engine.deployment.is_shared();
+    while !engine.stop.is_cancelled() {
+        let done = tokio::select! {
+            biased;
+            () = engine.stop.cancelled() => break,
+            shard = rung.recv() => match shard {
+                Some(shard) => care.serve(shard).await,
+                None => break,
+            },
+            _ = listen.tick(), if shared => care.hear().await,
+            _ = look.tick() => care.look(&mut rung).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the store does not answer; care waits"
+            );
+        }
+    }
+    // What was sent is committed before the process goes.
+    while care.batches.join_next().await.is_some() {}
+}
+
+struct Care {
+    engine: Arc<Engine>,
+    permits: permits::CarePermits,
+    batches: JoinSet<()>,
+}
+
+impl Care {
+    /// Looks at all shards; whoever rings meanwhile goes before.
+    async fn look(&mut self, rung: &mut mpsc::Receiver<Shard>) -> Result<(), StoreError> {
+        for shard in Shard::all() {
+            while let Ok(first) = rung.try_recv() {
+                self.serve(first).await?;
+            }
+            self.serve(shard).await?;
+        }
+        Ok(())
+    }
+
+    /// Serves whoever was called by a process that does not have the route.
+    async fn hear(&mut self) -> Result<(), StoreError> {
+        let now = self.engine.store.now().await?;
+        let bells: Vec<QueueName> =
+            self.open(now).map(|route| bell::of_route(route.name())).collect();
+        if bells.is_empty() {
+            return Ok(());
+        }
+        let called = self.engine.store.claim(bell::square(), &bells, MOST, LOOK).await?;
+        let mut heard = Vec::with_capacity(called.len());
+        for Claimed { queue, member, .. } in called {
+            if DeviceId::from_root(&member).is_some() {
+                self.serve(Shard::of(&member)).await?;
+            }
+            heard.push(Change::new().queue_remove(queue, member));
+        }
+        if !heard.is_empty() {
+            self.engine.store.commit(bell::square(), heard).await?;
+        }
+        Ok(())
+    }
+
+    fn open(&self, now: campaign::time::Instant) -> impl Iterator<Item = &Route> {
+        let routes = &self.engine.routes;
+        let open = move |name| routes.get(name).is_some_and(|channel| channel.is_open(now));
+        self.engine.config.routes.iter().filter(move |route| open(route.name()))
+    }
+
+    /// Notifies the devices of a shard whose care jobs are due.
+    async fn serve(&mut self, shard: Shard) -> Result<(), StoreError> {
+        let live = live::care();
+        let now = self.engine.store.now().await?;
+        let mut queues: BTreeMap<QueueName, Route> = BTreeMap::new();
+        for route in self.open(now) {
+            let queue = turn::waiting(live.campaign.lane(), live.seq, route.name());
+            queues.insert(queue, route.clone());
+        }
+        let names: Vec<QueueName> = queues.keys().cloned().collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let lease = self.engine.config.dispatch.lease;
+        let claimed = self.engine.store.claim(shard, &names, MOST, lease).await?;
+        for (queue, route) in queues {
+            let of_route: Vec<Claimed> =
+                claimed.iter().filter(|claimed| claimed.queue == queue).cloned().collect();
+            if !of_route.is_empty() {
+                self.notify(shard, &route, of_route).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn notify(
+        &mut self,
+        shard: Shard,
+        route: &Route,
+        claimed: Vec<Claimed>,
+    ) -> Result<(), StoreError> {
+        for _ in &claimed {
+            while !self.permit(route).await? {
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+        while self.batches.len() >= BATCHES {
+            self.batches.join_next().await;
+        }
+        while self.batches.try_join_next().is_some() {}
+        let (engine, name) = (Arc::clone(&self.engine), route.name().to_owned());
+        self.batches.spawn(async move {
+            if let Err(error) = batch::notify(&engine, live::care(), shard, &name, claimed).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "care jobs were not committed as notified; they come back"
+                );
+            }
+        });
+        Ok(())
+    }
+
+    /// Takes a permit out of the part of the route that is care's.
+    async fn permit(&mut self, route: &Route) -> Result<bool, StoreError> {
+        let now = self.engine.store.now().await?;
+        let Some(channel) = self.engine.routes.get(route.name()) else { return Ok(true) };
+        let per_second = channel.per_second(route.per_second(), now);
+        let share = |of| self.engine.deployment.share(of, now);
+        Ok(self.permits.take(route, per_second, share, now) || self.engine.stop.is_cancelled())
+    }
+}
