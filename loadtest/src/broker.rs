@@ -42,11 +42,21 @@ pub enum BrokerError {
     NotUp { home: PathBuf },
 }
 
+/// What a node proves itself with: files of a certificate, of its key, and of those who signed it, in PEM.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub authorities: PathBuf,
+}
+
 /// A private node.
 #[derive(Debug)]
 pub struct Broker {
     home: PathBuf,
     ports: Ports,
+    /// Whether it speaks TLS, and nothing else.
+    identity: Option<Identity>,
     /// Whoever made it ends it; others only use it.
     ours: bool,
 }
@@ -61,7 +71,14 @@ struct Ports {
 impl Broker {
     /// Makes a node in `home`, an empty directory, and waits until it serves. It lives no longer than this process.
     pub async fn start(home: &Path) -> Result<Self, BrokerError> {
-        let broker = Self::set_up(home, std::process::id())?;
+        let broker = Self::set_up(home, std::process::id(), None)?;
+        broker.up().await?;
+        Ok(broker)
+    }
+
+    /// The same with TLS: it listens for nothing else.
+    pub async fn start_with_tls(home: &Path, identity: Identity) -> Result<Self, BrokerError> {
+        let broker = Self::set_up(home, std::process::id(), Some(identity))?;
         broker.up().await?;
         Ok(broker)
     }
@@ -74,9 +91,9 @@ impl Broker {
         lock.lock().map_err(failed)?;
         let known = std::fs::read(home.join("ports")).ok();
         if let Some(ports) = known.and_then(|text| serde_json::from_slice(&text).ok()) {
-            return Ok(Self { home: home.to_owned(), ports, ours: false });
+            return Ok(Self { home: home.to_owned(), ports, identity: None, ours: false });
         }
-        let mut broker = Self::set_up(home, until)?;
+        let mut broker = Self::set_up(home, until, None)?;
         broker.ours = false;
         broker.up().await?;
         let ports = serde_json::to_vec(&broker.ports).map_err(|error| failed(error.into()))?;
@@ -86,7 +103,13 @@ impl Broker {
 
     /// Where the node is, for one of [`USERS`] and the virtual host of that number.
     pub fn url(&self, user: &str, vhost: usize) -> String {
-        format!("amqp://{user}:{PASSWORD}@127.0.0.1:{}/v{vhost}", self.ports.amqp)
+        let scheme = if self.identity.is_some() { "amqps" } else { "amqp" };
+        format!("{scheme}://{user}:{PASSWORD}@127.0.0.1:{}/v{vhost}", self.ports.amqp)
+    }
+
+    /// Those who signed its certificate, with TLS.
+    pub fn authorities(&self) -> Option<&Path> {
+        self.identity.as_ref().map(|identity| identity.authorities.as_path())
     }
 
     /// `kill -9`.
@@ -109,13 +132,13 @@ impl Broker {
         self.up().await
     }
 
-    fn set_up(home: &Path, until: u32) -> Result<Self, BrokerError> {
+    fn set_up(home: &Path, until: u32, identity: Option<Identity>) -> Result<Self, BrokerError> {
         if !Path::new(SCRIPTS).join("rabbitmq-server").exists() {
             return Err(BrokerError::NotInstalled);
         }
         let failed = |source| BrokerError::SetUp { home: home.to_owned(), source };
         let ports = Ports::free().map_err(failed)?;
-        let broker = Self { home: home.to_owned(), ports, ours: true };
+        let broker = Self { home: home.to_owned(), ports, identity, ours: true };
         broker.write_files().and_then(|()| broker.launch()).map_err(failed)?;
         broker.watch(until).map_err(failed)?;
         Ok(broker)
@@ -133,11 +156,21 @@ impl Broker {
         std::fs::write(home.join("definitions.json"), definitions().to_string())?;
         std::fs::write(home.join("enabled_plugins"), "[].")?;
         std::fs::write(home.join("none.conf"), "")?;
+        let port = self.ports.amqp;
+        let listener = match &self.identity {
+            None => format!("listeners.tcp.1 = 127.0.0.1:{port}"),
+            Some(Identity { certificate, key, authorities }) => format!(
+                "listeners.tcp = none\nlisteners.ssl.1 = 127.0.0.1:{port}\nssl_options.certfile = {}\n\
+                 ssl_options.keyfile = {}\nssl_options.cacertfile = {}",
+                certificate.display(),
+                key.display(),
+                authorities.display()
+            ),
+        };
         let settings = format!(
-            "listeners.tcp.1 = 127.0.0.1:{}\nloopback_users = none\nlog.console = false\n\
+            "{listener}\nloopback_users = none\nlog.console = false\n\
              disk_free_limit.absolute = 50MB\nvm_memory_high_watermark.absolute = 1GB\n\
              load_definitions = {}\n",
-            self.ports.amqp,
             home.join("definitions.json").display()
         );
         std::fs::write(home.join("rabbitmq.conf"), settings)
@@ -208,10 +241,13 @@ impl Broker {
         up.map_err(|_late| BrokerError::NotUp { home: self.home.clone() })
     }
 
-    /// Whether something answers an AMQP greeting with `connection.start`.
+    /// Whether something answers an AMQP greeting with `connection.start`; with TLS, whether something listens.
     async fn greets(&self) -> bool {
         let asked = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.ports.amqp)).await?;
+            if self.identity.is_some() {
+                return Ok(1);
+            }
             stream.write_all(b"AMQP\0\0\x09\x01").await?;
             stream.read_u8().await
         };

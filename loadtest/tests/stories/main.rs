@@ -36,6 +36,8 @@ mod control;
 #[cfg(test)]
 mod customised;
 #[cfg(test)]
+mod encrypted;
+#[cfg(test)]
 mod every_make;
 #[cfg(test)]
 mod failures;

@@ -90,6 +90,14 @@ impl Operator {
         asked.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// What a counter has come to, by its name with its labels.
+    pub(crate) async fn counted(&self, series: &str) -> u64 {
+        let asked = self.client.get(format!("{}/metrics", self.base)).send().await.unwrap();
+        let text = asked.text().await.unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("there is no {series} in {text}"))
+    }
+
     pub(crate) async fn view(&self, authority: &str, id: &str) -> Result<CampaignView, Refusal> {
         self.get(&format!("/v1/campaigns/{authority}/{id}")).await
     }

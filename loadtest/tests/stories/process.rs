@@ -1,6 +1,7 @@
 //! The real program as a process of its own, to be killed and started again.
 
 use crate::operator::Operator;
+use loadtest::broker::Identity;
 use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -51,6 +52,8 @@ pub(crate) struct Redis {
     server: Child,
     home: TempDir,
     port: u16,
+    /// With it, it speaks TLS and nothing else.
+    identity: Option<Identity>,
 }
 
 /// How many rounds a story plays that kills again and again; the variable `REVEILLE_ROUNDS` makes it more.
@@ -69,26 +72,61 @@ fn asked(variable: &str) -> Option<u64> {
 
 impl Redis {
     pub(crate) fn start() -> Self {
+        Self::start_as(None)
+    }
+
+    pub(crate) fn start_with_tls(identity: Identity) -> Self {
+        Self::start_as(Some(identity))
+    }
+
+    fn start_as(identity: Option<Identity>) -> Self {
         let home = tempfile::tempdir().unwrap();
         let port = a_port();
         let settings = include_str!("../../../deploy/redis.conf");
         std::fs::write(home.path().join("redis.conf"), settings).unwrap();
-        let key = home.path().join("vault.key");
-        std::fs::write(&key, format!("1 {}\n", "5e".repeat(32))).unwrap();
-        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600))
-            .unwrap();
-        let server = Self::run(home.path(), port);
-        Self { server, home, port }
+        key_file(&home.path().join("vault.key"), "5e");
+        let server = Self::run(home.path(), port, identity.as_ref());
+        Self { server, home, port, identity }
     }
 
-    fn run(home: &Path, port: u16) -> Child {
-        Command::new("redis-server")
-            .args(["redis.conf", "--port", &port.to_string(), "--logfile", "redis.log"])
+    fn run(home: &Path, port: u16, identity: Option<&Identity>) -> Child {
+        let port = port.to_string();
+        let mut command = Command::new("redis-server");
+        command.args(["redis.conf", "--logfile", "redis.log"]);
+        match identity {
+            None => command.args(["--port", &port]),
+            Some(Identity { certificate, key, authorities }) => command
+                .args(["--port", "0", "--tls-port", &port, "--tls-auth-clients", "no"])
+                .arg("--tls-cert-file")
+                .arg(certificate)
+                .arg("--tls-key-file")
+                .arg(key)
+                .arg("--tls-ca-cert-file")
+                .arg(authorities),
+        };
+        command
             .current_dir(home)
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .expect("redis-server is there; install it with: apt-get install redis-server")
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.identity.is_some() { "rediss" } else { "redis" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
+    }
+
+    /// The settings of a server over it, whose secrets are sealed with this key.
+    fn settings(&self, key: &Path) -> String {
+        let trust = self.identity.as_ref().map_or_else(String::new, |identity| {
+            format!("ca_file = {}\n", text(&identity.authorities))
+        });
+        format!(
+            "[store]\nkind = \"redis\"\nurls = [\"{}\"]\nexpected_devices = 1000\n{trust}[vault]\nkey_file = {}\n",
+            self.url(),
+            text(key)
+        )
     }
 
     /// Answers nobody, with its connections open, until [`Self::go_on`].
@@ -108,7 +146,7 @@ impl Redis {
     /// `kill -9`, and a start on the same files.
     pub(crate) async fn crash(&mut self) {
         self.server.kill().await.unwrap();
-        self.server = Self::run(self.home.path(), self.port);
+        self.server = Self::run(self.home.path(), self.port, self.identity.as_ref());
     }
 }
 
@@ -127,12 +165,16 @@ impl Site {
 
     /// The same with more sections of settings.
     pub(crate) fn over_with(redis: &Redis, more: &str) -> Self {
-        let key = serde_json::to_string(&redis.home.path().join("vault.key")).unwrap();
-        let settings = format!(
-            "[store]\nkind = \"redis\"\nurls = [\"redis://127.0.0.1:{}\"]\nexpected_devices = 1000\n[vault]\nkey_file = {key}\n{more}\n",
-            redis.port
-        );
+        let settings = redis.settings(&redis.home.path().join("vault.key")) + more + "\n";
         Self::with(tempfile::tempdir().unwrap(), PathBuf::new(), &settings)
+    }
+
+    /// One that was given another key file than the others.
+    pub(crate) fn over_with_another_key(redis: &Redis) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let key = home.path().join("vault.key");
+        key_file(&key, "a7");
+        Self::with(home, PathBuf::new(), &redis.settings(&key))
     }
 
     /// Where its devices connect.
@@ -244,8 +286,18 @@ impl Serving {
     }
 }
 
+fn key_file(file: &Path, octet: &str) {
+    std::fs::write(file, format!("1 {}\n", octet.repeat(32))).unwrap();
+    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+/// A path as settings hold it.
+pub(crate) fn text(path: &Path) -> String {
+    serde_json::to_string(path).unwrap()
+}
+
 fn embedded(store: &Path) -> String {
-    let path = serde_json::to_string(store).unwrap();
+    let path = text(store);
     format!("[store]\nkind = \"embedded\"\npath = {path}\n")
 }
 

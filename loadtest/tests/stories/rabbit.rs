@@ -11,6 +11,7 @@ use lapin::{
         ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
     },
     protocol::BasicProperties,
+    tcp::OwnedTLSConfig,
     types::{AMQPValue, FieldTable, ShortString},
 };
 use loadtest::broker::Broker;
@@ -97,7 +98,14 @@ impl Upstream {
     /// `None` while the broker is away.
     pub(crate) async fn try_at(broker: &Broker, user: &str, vhost: usize) -> Option<Self> {
         let url = broker.url(user, vhost);
-        let connection = Connection::connect(&url, ConnectionProperties::default()).await.ok()?;
+        let trusted = broker.authorities().map(|file| std::fs::read_to_string(file).unwrap());
+        let connecting = Connection::connect_with_config(
+            &url,
+            ConnectionProperties::default(),
+            OwnedTLSConfig { identity: None, cert_chain: trusted },
+            lapin::runtime::default_runtime().ok()?,
+        );
+        let connection = connecting.await.ok()?;
         let channel = connection.create_channel().await.ok()?;
         channel.confirm_select(ConfirmSelectOptions::default()).await.ok()?;
         Some(Self { channel, user: user.to_owned(), _connection: connection })

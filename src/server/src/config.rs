@@ -197,6 +197,7 @@ pub struct Authority {
     /// 1 to 64 of a-z, 0-9, '_', '-'; the path of its sessions is `/dm/{name}`.
     pub name: String,
     /// What devices know this server by; unique, at most 23 octets.
+    #[serde(default)]
     pub server_id: String,
     /// The `Source` of our messages and the base of `RespURI`; absent: `http.devices.public_url` and `/dm/{name}`.
     #[serde(default)]

@@ -46,6 +46,11 @@ pub(crate) enum Trouble {
 fn in_words(error: &lapin::Error) -> String {
     let ErrorKind::ProtocolError(said) = error.kind() else {
         return match error.kind() {
+            ErrorKind::IOError(error) if is_about_certificates(error) => {
+                format!(
+                    "the broker is not trusted: {error} (check `broker.ca_file`, and that its certificate names the host of `broker.url`)"
+                )
+            }
             ErrorKind::IOError(error) => format!("the broker cannot be reached: {error}"),
             ErrorKind::MissingHeartbeatError => "the broker fell silent".to_owned(),
             ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidConnectionState(_) => {
@@ -71,6 +76,11 @@ fn in_words(error: &lapin::Error) -> String {
         AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => "the broker's log tells more",
     };
     format!("the broker says: {} ({help})", said.get_message())
+}
+
+fn is_about_certificates(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// Connects. Recovery is not left to the library: whoever works with this link makes a new one.

@@ -180,7 +180,13 @@ impl Config {
             );
         }
         let id = &authority.server_id;
-        if id.is_empty() || id.len() > LONGEST_SERVER_ID || id.chars().any(char::is_control) {
+        if id.is_empty() {
+            findings.add(
+                key("server_id"),
+                "is not given: devices know this server by it",
+                "without any `[[authority]]` there is one with \"reveille.local\"; one that is written takes its place as a whole",
+            );
+        } else if id.len() > LONGEST_SERVER_ID || id.chars().any(char::is_control) {
             findings.add(
                 key("server_id"),
                 format!("is not 1 to {LONGEST_SERVER_ID} octets of text"),
@@ -227,7 +233,7 @@ impl Config {
             findings.add(
                 format!("authority[{number}].scopes"),
                 "is empty: this authority could do nothing",
-                "give it a part of the tree",
+                "give it a part of the tree; the one that is there without any `[[authority]]` has scopes = [{ uri = \".\", rights = [\"read\", \"write\", \"exec\"] }]",
             );
         }
         for (nth, grant) in authority.scopes.iter().enumerate() {

@@ -88,6 +88,19 @@ fn two_authorities_share_neither_name_nor_server_id() {
     assert_eq!(findings(&long), ["authority[0].server_id"]);
 }
 
+/// Whoever writes one to name the users of the broker is told of all that the one without any had.
+#[test]
+fn an_authority_that_is_written_gets_nothing_of_the_one_that_is_there_without_any_in_silence() {
+    let users = "[[authority]]\nname = \"operator\"\namqp_users = [{ user = \"billing\" }]\n";
+    assert_eq!(
+        findings(users),
+        ["authority[0].server_id", "authority[0].integrity", "authority[0].scopes"]
+    );
+    let said = Config::read("r.toml", users, &[]).unwrap_err().to_string();
+    let help = ["\"reveille.local\"", "integrity = ", "scopes = [{ uri = \".\""];
+    assert!(help.iter().all(|help| said.contains(help)), "{said}");
+}
+
 /// R9.
 #[test]
 fn two_authorities_cannot_write_the_same_node() {
