@@ -70,7 +70,8 @@ impl Cluster {
 
     /// Runs what a page says, with what the script says to take along.
     async fn shell(&self, commands: &str) -> String {
-        let script = format!(". '{}/env'\n{commands}", self.home.display());
+        let home = self.home.display();
+        let script = format!("HOME_OF_IT='{home}'\n. \"$HOME_OF_IT/env\"\n{commands}");
         let Output { status, stdout, stderr } = Command::new("bash")
             .args(["-euc", &script])
             .current_dir(repository())
@@ -162,6 +163,20 @@ async fn one_command_brings_up_two_workers_and_the_pages_say_rightly_what_to_do_
     };
     assert!(tokio::time::timeout(PATIENCE, telling).await.is_ok(), "only {} are told", told.len());
 
+    // The program that the page of the broker gives to start from.
+    let listed: Vec<_> = (0..DEVICES).map(|index| fleet.identity(index).device).collect();
+    fs::write(cluster.home.join("devices.txt"), listed.join("\n")).unwrap();
+    let program = cluster
+        .shell(
+            "sed 's/^campaign: demo$/campaign: by-program/; s/group: demo/file: devices.txt/' \\
+               deploy/examples/demo.yaml >\"$HOME_OF_IT/campaign.yaml\"
+             deploy/examples/send-campaign.py \"$AMQP\" \"$HOME_OF_IT/campaign.yaml\" \"$HOME_OF_IT/devices.txt\"",
+        )
+        .await;
+    let printed: BTreeSet<_> = program.lines().collect();
+    let wanted: Vec<_> = listed.iter().map(|device| format!("{device} unchanged")).collect();
+    assert_eq!(printed, wanted.iter().map(String::as_str).collect(), "{program}");
+
     let up = format!("curl -fsS '{}/api/v1/query?query=sum(up)'", cluster.prometheus);
     let watched = async { while !cluster.shell(&up).await.contains(r#""2"]"#) {} };
     assert!(tokio::time::timeout(PATIENCE, watched).await.is_ok(), "Prometheus sees both");
@@ -205,6 +220,19 @@ fn the_files_of_a_deployment_fit_together() {
     assert_eq!(config.http.devices.public_url, "http://dm.reveille.example:8080");
 }
 
+/// The settings that the page of the broker shows are settings; and the broker's own name the definitions that lie beside them.
+#[test]
+fn the_pages_of_the_broker_show_settings_that_are_taken() {
+    let page = read("docs/rabbitmq.md");
+    let (_, after) = page.split_once("```toml\n").unwrap();
+    let (settings, _) = after.split_once("```").unwrap();
+    let config = Config::read("rabbitmq.md", settings, &[]).unwrap();
+    assert!(!config.authorities[0].amqp_users.is_empty());
+    let named = "load_definitions = /etc/rabbitmq/rabbitmq-definitions.json";
+    assert!(read("deploy/rabbitmq.conf").lines().any(|line| line == named));
+    assert!(repository().join("deploy/rabbitmq-definitions.json").exists());
+}
+
 /// Each line of the page "what survives what" names a test, and the test is there.
 #[test]
 fn what_survives_what_is_held_by_tests_that_exist() {
@@ -227,7 +255,13 @@ fn what_survives_what_is_held_by_tests_that_exist() {
         let tests: Vec<_> = held_by.split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "nothing holds: {row}");
         for test in tests {
-            assert!(sources.contains(&format!("fn {test}(")), "there is no test {test}");
+            let named = format!("fn {test}(");
+            let is_there = sources.match_indices(&named).any(|(at, _)| {
+                let above = sources[..at].trim_end().trim_end_matches("async").trim_end();
+                let attribute = above.lines().last().unwrap().trim_start();
+                ["#[test]", "#[tokio::test"].iter().any(|test| attribute.starts_with(test))
+            });
+            assert!(is_there, "there is no test {test}");
         }
         lines += 1;
     }

@@ -14,16 +14,18 @@ use tokio::{
     process::{Child, ChildStdout, Command},
 };
 
-/// Short pauses between notifications. An answer is kept for four times `answer_within`, and a device whose server is down
-/// waits up to ten seconds before it asks for it again.
+/// Short pauses between notifications, and what a process had claimed that died comes back soon.
 const SETTINGS: &str = r#"
-    [session]
-    answer_within = "4s"
     [dispatch]
     retry_base = "300ms"
     retry_cap = "1s"
     poll = "20ms"
+    lease = "10s"
 "#;
+/// An answer is kept for four times this, and a device whose server is down waits up to ten seconds before it asks for it
+/// again. Where a Redis stands still for half a minute, an answer is asked for that much later.
+const ON_DISK: &str = "[session]\nanswer_within = \"4s\"\n";
+const OVER_REDIS: &str = "[session]\nanswer_within = \"12s\"\n";
 /// A start that takes longer has failed; in it the store reads back what it kept.
 const START: Duration = Duration::from_mins(2);
 /// An end that was asked for: open requests have ten seconds to finish.
@@ -189,13 +191,13 @@ impl Site {
 
     fn with(home: TempDir, store: PathBuf, settings: &str) -> Self {
         let (devices, admin) = (a_port(), a_port());
-        let public = if store.as_os_str().is_empty() {
-            "public_url = \"http://dm.operator.example\"\n"
+        let (public, answer_within) = if store.as_os_str().is_empty() {
+            ("public_url = \"http://dm.operator.example\"\n", OVER_REDIS)
         } else {
-            ""
+            ("", ON_DISK)
         };
         let config = format!(
-            "{settings}[http.devices]\nlisten = \"127.0.0.1:{devices}\"\n{public}[http.admin]\nlisten = \"127.0.0.1:{admin}\"\n{SETTINGS}"
+            "{settings}[http.devices]\nlisten = \"127.0.0.1:{devices}\"\n{public}[http.admin]\nlisten = \"127.0.0.1:{admin}\"\n{answer_within}{SETTINGS}"
         );
         std::fs::write(home.path().join("reveille.toml"), config).unwrap();
         Self { home, store, devices, admin }
