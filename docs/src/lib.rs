@@ -150,6 +150,9 @@ pub mod decisions {
     #[doc = include_str!("../decisions/0028_limits_are_shared_out_by_who_is_there.md")]
     pub mod d0028_limits_are_shared_out_by_who_is_there {}
 
+    #[doc = include_str!("../decisions/0035_a_fallback_carries_and_takes_nothing_over.md")]
+    pub mod d0035_a_fallback_carries_and_takes_nothing_over {}
+
     #[doc = include_str!("../decisions/0029_words_are_kept_once_in_a_shard.md")]
     pub mod d0029_words_are_kept_once_in_a_shard {}
 

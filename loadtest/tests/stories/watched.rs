@@ -27,6 +27,8 @@ const STILL: &[&str] = &[
     "reveille_store_errors_total",
     "reveille_store_conflicts_total",
     "reveille_notifications_refused_total",
+    // No route is away here.
+    "reveille_notifications_carried_by_another_total",
     // Only carriers tell it.
     "reveille_receipts_total",
     "reveille_deadlines_lag_seconds",

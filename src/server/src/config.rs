@@ -5,6 +5,7 @@
 //! its line and what to do.
 
 mod check;
+mod condition;
 mod defaults;
 mod pap;
 mod read;
@@ -13,6 +14,7 @@ mod reference;
 mod route;
 mod values;
 
+pub use condition::Condition;
 pub use pap::{Pap, PapMethod, PapPriority};
 pub use read::{ConfigError, Problem};
 pub use route::{Route, Smpp};
@@ -49,6 +51,23 @@ pub struct Config {
     pub dispatch: Dispatch,
     pub retention: Retention,
     pub telemetry: Telemetry,
+    pub worker: Worker,
+}
+
+/// What this process does of the work of its deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Worker {
+    /// The routes that it carries on; absent: all of them. One that is not named is not connected to, and nothing is taken
+    /// from its queue here.
+    pub routes: Option<Vec<String>>,
+}
+
+impl Worker {
+    /// Whether this process carries on the route of this name.
+    pub fn carries(&self, route: &str) -> bool {
+        self.routes.as_ref().is_none_or(|routes| routes.iter().any(|name| name == route))
+    }
 }
 
 /// Where rows, queues, counters and events live.

@@ -105,15 +105,12 @@ async fn round(
                     return Ok(Round::Limited);
                 }
                 let now = engine.store.now().await?;
-                // A route that is away keeps its queue as it is: nothing is claimed for it.
-                let Some(channel) =
-                    engine.routes.get(route.name()).filter(|channel| channel.is_open(now))
-                else {
-                    continue;
-                };
-                let per_second = channel.per_second(route.per_second(), now);
+                // A route that is away keeps its queue as it is: what is claimed from it is what another one can carry.
+                let Some(way) = engine.routes.way(&engine.config, route, now) else { continue };
+                let per_second = way.channel.per_second(way.route.per_second(), now);
                 let share = |of| engine.deployment.share(of, now);
-                let most = permits.available(live, route, per_second, share, now).min(BATCH);
+                let most = permits.available(live, way.route, per_second, share, now);
+                let most = most.min(BATCH).min(way.most);
                 if most == 0 {
                     found = Round::Limited;
                     continue;
@@ -131,18 +128,23 @@ async fn round(
                 if claimed.is_empty() {
                     continue;
                 }
-                permits.take(live, route, now, claimed.len());
+                permits.take(live, way.route, now, claimed.len());
+                way.channel.took_up(claimed.len(), now);
                 if found == Round::Idle {
                     found = Round::Busy;
                 }
                 while batches.len() >= BATCHES {
                     batches.join_next().await;
                 }
-                let (engine, live, route) =
-                    (Arc::clone(engine), Arc::clone(live), route.name().to_owned());
+                let (engine, live) = (Arc::clone(engine), Arc::clone(live));
+                let taken = batch::Taken {
+                    shard,
+                    of: route.name().to_owned(),
+                    via: way.route.name().to_owned(),
+                    devices: claimed,
+                };
                 batches.spawn(async move {
-                    if let Err(error) = batch::notify(&engine, &live, shard, &route, claimed).await
-                    {
+                    if let Err(error) = batch::notify(&engine, &live, taken).await {
                         tracing::warn!(
                             error = &error as &dyn std::error::Error,
                             "a batch of notifications was not committed; its jobs come back"

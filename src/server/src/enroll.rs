@@ -15,9 +15,10 @@ use crate::{
         live::LiveCampaign,
         rows::{EnrolmentRow, Scan},
     },
+    config::Config,
     engine::Engine,
     metrics::labels::Enrolment,
-    registry,
+    registry, routing,
     rows::{Detail, Device, DeviceId, PULL, PULL_UNTIL, RowError, Stored, ValuesRow},
     store::{
         Change, Cursor, Key, Row, SHARDS, Shard, StoreError, Table, Verdict, change::MOST_CHANGES,
@@ -298,8 +299,7 @@ async fn enrol_batch(
         let mut pending = Vec::with_capacity(left.len());
         for ((place, live, id), rows) in left.into_iter().zip(rows.chunks(2)) {
             let ([device, result], Some(tally)) = (rows, tallies.get_mut(place)) else { continue };
-            let route = route(engine, live, now);
-            match decide(live, id, device.as_ref(), result.is_some(), route, now)? {
+            match decide(live, id, device.as_ref(), result.is_some(), &engine.config, now)? {
                 Decision::Already => tally.already += 1,
                 Decision::Later => tally.later += 1,
                 Decision::Enrol(change) => {
@@ -335,13 +335,20 @@ async fn enrol_batch(
 /// The run of a campaign that takes each device in once.
 const RUN: u16 = 0;
 
-pub(crate) fn route<'a>(engine: &'a Engine, live: &LiveCampaign, now: Instant) -> &'a str {
+/// Where the job of a device waits: under a route, or for the device to come by itself. `None`: no route is for it.
+pub(crate) fn route<'a>(
+    config: &'a Config,
+    live: &LiveCampaign,
+    id: &DeviceId,
+    device: &Device,
+    now: Instant,
+) -> Option<&'a str> {
     if live.terms.pull {
-        PULL
+        Some(PULL)
     } else if live.terms.pull_until.is_some_and(|until| now < until) {
-        PULL_UNTIL
+        Some(PULL_UNTIL)
     } else {
-        engine.config.routes.first().map_or(PULL, crate::config::Route::name)
+        routing::choose(config, id, device)
     }
 }
 
@@ -360,7 +367,7 @@ fn decide(
     id: &DeviceId,
     device: Option<&Row>,
     has_result: bool,
-    route: &str,
+    config: &Config,
     now: Instant,
 ) -> Result<Decision, RowError> {
     if has_result {
@@ -377,18 +384,24 @@ fn decide(
         return Ok(Decision::Later);
     }
     let mut turn = Turn::new(id.clone(), device, row.revision, now);
-    enlist(&mut turn, live, RUN, route);
+    enlist(&mut turn, live, RUN, config);
     Ok(Decision::Enrol(Box::new(turn.into_change())))
 }
 
 /// Gives the device its job; one that could never be notified ends at once.
-pub(crate) fn enlist(turn: &mut Turn, live: &LiveCampaign, run: u16, route: &str) {
+pub(crate) fn enlist(turn: &mut Turn, live: &LiveCampaign, run: u16, config: &Config) {
     let now = turn.now();
     let from = live.terms.pull_until.map_or(now, |until| until.max(now));
     let chance = live.campaign.first_chance(from, &turn.device.time_zone);
     let not_before = chance.as_ref().ok().copied().flatten().unwrap_or(from);
     let job = JobRef { seq: live.seq, run };
-    turn.device.jobs.push(turn::enrolled(job, live.campaign.lane(), route, not_before));
+    let route = route(config, live, turn.id(), &turn.device, now);
+    let place = route.unwrap_or(PULL);
+    turn.device.jobs.push(turn::enrolled(job, live.campaign.lane(), place, not_before));
+    if route.is_none() {
+        routing::end(turn, live.seq);
+        return;
+    }
     let never = match chance {
         Ok(Some(_)) => None,
         Ok(None) => Some(NO_WINDOW.to_owned()),

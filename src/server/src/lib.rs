@@ -35,6 +35,7 @@ mod notify;
 mod parts;
 mod reports;
 mod retention;
+mod routing;
 mod run;
 mod sinks;
 mod trigger;

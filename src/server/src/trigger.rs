@@ -174,8 +174,7 @@ async fn attempt(
                 return Err(TriggerError::Later);
             }
             Answer::TakenIn => {
-                let route = enroll::route(engine, live, now);
-                enroll::enlist(&mut turn, live, runs.next, route);
+                enroll::enlist(&mut turn, live, runs.next, &engine.config);
                 Some(taken_in(&runs, on, now))
             }
         };

@@ -40,8 +40,12 @@ impl Deref for Workbench {
 
 impl Workbench {
     pub(crate) async fn new() -> Self {
+        Self::with(Config::default()).await
+    }
+
+    /// With these settings.
+    pub(crate) async fn with(config: Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = Config::default();
         let metrics = Arc::new(Metrics::new(&config).unwrap());
         let store = Arc::new(Embedded::open(&EmbeddedConfig::new(directory.path())).unwrap());
         let stop = CancellationToken::new();

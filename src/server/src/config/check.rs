@@ -3,7 +3,9 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Authority, Broker, Config, Integrity, Redis, Route, Store, defaults, read::Finding};
+use super::{
+    Authority, Broker, Condition, Config, Integrity, Redis, Route, Store, defaults, read::Finding,
+};
 use campaign::scope::{Grant, Right, Scope};
 use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -25,6 +27,9 @@ impl Config {
                 per_second: defaults::per_second(),
                 bind: defaults::udp_bind(),
                 port: defaults::wap_push_port(),
+                when: None,
+                fallback: Vec::new(),
+                fallback_after: defaults::fallback_after(),
             });
         }
         if self.authorities.is_empty() {
@@ -61,6 +66,15 @@ impl Config {
         self.check_store(&mut findings);
         self.check_broker(&mut findings);
         self.check_routes(&mut findings);
+        for name in self.worker.routes.iter().flatten() {
+            if self.route(name).is_none() {
+                findings.add(
+                    "worker.routes",
+                    format!("`{name}` is no route"),
+                    "name routes of this file; an empty list carries on none",
+                );
+            }
+        }
         for (number, authority) in self.authorities.iter().enumerate() {
             self.check_authority(number, authority, &mut findings);
         }
@@ -153,11 +167,42 @@ impl Config {
             for (name, what, help) in route.check() {
                 findings.add(key(name), what, help);
             }
+            self.check_choice(number, route, findings);
             if route.per_second() == 0 {
                 findings.add(
                     key("per_second"),
                     "is 0: nothing would ever be sent",
                     "take the route out, or give it a limit",
+                );
+            }
+        }
+    }
+
+    /// Which devices a route is for, and who stands in for it.
+    fn check_choice(&self, number: usize, route: &Route, findings: &mut Findings) {
+        let key = |key: &str| format!("route[{number}].{key}");
+        if let Some(Err(error)) = route.when().map(Condition::check) {
+            findings.add(
+                key("when"),
+                error.to_string(),
+                "write a condition on the device, as in a campaign's `where`: attributes.country == \"gb\"",
+            );
+        }
+        for name in route.fallback() {
+            if name == route.name() || self.route(name).is_none() {
+                findings.add(
+                    key("fallback"),
+                    format!("`{name}` is no other route"),
+                    "name routes of this file",
+                );
+            } else if self.worker.carries(route.name()) && !self.worker.carries(name) {
+                findings.add(
+                    "worker.routes",
+                    format!(
+                        "has `{}`, but not `{name}`, which carries for it while it is away",
+                        route.name()
+                    ),
+                    "name both, or neither",
                 );
             }
         }

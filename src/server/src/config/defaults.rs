@@ -2,7 +2,7 @@
 
 use super::{
     AdminDoor, Broker, Config, DevicesDoor, Dispatch, Http, LogFormat, Retention, Role, Session,
-    Store, Telemetry, Vault,
+    Store, Telemetry, Vault, Worker,
 };
 use campaign::scope::Scope;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -21,6 +21,7 @@ impl Config {
             dispatch: Dispatch::default(),
             retention: Retention::default(),
             telemetry: Telemetry::default(),
+            worker: Worker::default(),
         }
     }
 }
@@ -162,6 +163,10 @@ pub(super) fn yes() -> bool {
 
 pub(super) fn binds() -> usize {
     1
+}
+
+pub(super) fn fallback_after() -> Duration {
+    Duration::from_secs(30)
 }
 
 pub(super) fn connections() -> usize {

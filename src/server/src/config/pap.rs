@@ -1,7 +1,7 @@
 //! A push proxy gateway, as the configuration names it.
 
 use super::{
-    defaults,
+    Condition, defaults,
     route::Wrong,
     values::{Network, Secret, duration},
 };
@@ -76,6 +76,15 @@ pub struct Pap {
     /// The networks that results may come from; empty: any.
     #[serde(default)]
     pub receipts_from: Vec<Network>,
+    /// Which devices it is for; absent: all that no earlier route took.
+    #[serde(default)]
+    pub when: Option<Condition>,
+    /// Routes that carry for it while it is away, the first that is not away itself.
+    #[serde(default)]
+    pub fallback: Vec<String>,
+    /// How long it must have been away before another one carries for it.
+    #[serde(default = "defaults::fallback_after", deserialize_with = "duration")]
+    pub fallback_after: Duration,
 }
 
 /// What a push is before others.

@@ -38,6 +38,7 @@ fn the_reference_shows_every_key_there_is_and_no_other() {
         ("[dispatch]", "[dispatch]\nKEY"),
         ("[retention]", "[retention]\nKEY"),
         ("[telemetry]", "[telemetry]\nKEY"),
+        ("[worker]", "[worker]\nKEY"),
     ];
     for (header, table) in tables {
         assert_eq!(shown(header), keys(table).into_iter().collect(), "{header}");
@@ -60,7 +61,7 @@ fn the_reference_shows_every_key_there_is_and_no_other() {
             [format!("\n[{section}]"), format!("\n[[{section}]]"), format!("\n[{section}.")];
         assert!(there.iter().any(|header| REFERENCE.contains(header)), "{section}");
     }
-    assert_eq!(sections.len(), 10, "a new section needs its line above");
+    assert_eq!(sections.len(), 11, "a new section needs its line above");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The ways to reach devices.
 
-use super::{Pap, defaults, values::duration};
+use super::{Condition, Pap, defaults, values::duration};
 use crate::{
     config::Secret,
     notify::smpp::{Mode, receipt::ReceiptId, submission::Segmentation},
@@ -25,6 +25,15 @@ pub enum Route {
         /// The port of a device whose address names none.
         #[serde(default = "defaults::wap_push_port")]
         port: u16,
+        /// Which devices it is for; absent: all that no earlier route took.
+        #[serde(default)]
+        when: Option<Condition>,
+        /// Routes that carry for it while it is away, the first that is not away itself.
+        #[serde(default)]
+        fallback: Vec<String>,
+        /// How long it must have been away before another one carries for it.
+        #[serde(default = "defaults::fallback_after", deserialize_with = "duration")]
+        fallback_after: Duration,
     },
     /// WAP push in short messages, over binds to an SMSC.
     Smpp(Box<Smpp>),
@@ -91,6 +100,15 @@ pub struct Smpp {
     /// The certificate authorities to trust, in PEM; absent: those of the system.
     #[serde(default)]
     pub tls_ca: Option<PathBuf>,
+    /// Which devices it is for; absent: all that no earlier route took.
+    #[serde(default)]
+    pub when: Option<Condition>,
+    /// Routes that carry for it while it is away, the first that is not away itself.
+    #[serde(default)]
+    pub fallback: Vec<String>,
+    /// How long it must have been away before another one carries for it.
+    #[serde(default = "defaults::fallback_after", deserialize_with = "duration")]
+    pub fallback_after: Duration,
 }
 
 impl Route {
@@ -107,6 +125,35 @@ impl Route {
             Self::Udp { per_second, .. } => *per_second,
             Self::Smpp(smpp) => smpp.per_second,
             Self::Pap(pap) => pap.per_second,
+        }
+    }
+}
+
+impl Route {
+    /// Which devices it is for; none: all that no earlier route took.
+    pub fn when(&self) -> Option<&Condition> {
+        match self {
+            Self::Udp { when, .. } => when.as_ref(),
+            Self::Smpp(smpp) => smpp.when.as_ref(),
+            Self::Pap(pap) => pap.when.as_ref(),
+        }
+    }
+
+    /// The names of those that carry for it while it is away.
+    pub fn fallback(&self) -> &[String] {
+        match self {
+            Self::Udp { fallback, .. } => fallback,
+            Self::Smpp(smpp) => &smpp.fallback,
+            Self::Pap(pap) => &pap.fallback,
+        }
+    }
+
+    /// How long it must have been away before that.
+    pub fn fallback_after(&self) -> Duration {
+        match self {
+            Self::Udp { fallback_after, .. } => *fallback_after,
+            Self::Smpp(smpp) => smpp.fallback_after,
+            Self::Pap(pap) => pap.fallback_after,
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     metrics::labels::{Milestone, NotSent},
     notify::{Attempt, Channel, Next, Push, SendError},
     receipts::Expected,
+    routing,
     rows::{Detail, DeviceId},
     store::{Change, Claimed, Shard, StoreError, Table, Verdict},
     turn::{self, Turn},
@@ -39,21 +40,32 @@ struct Claim {
     attempt: u8,
 }
 
+/// What a claim took up.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) shard: Shard,
+    /// The route whose queue they come from …
+    pub(super) of: String,
+    /// … and the one that carries for it.
+    pub(super) via: String,
+    pub(super) devices: Vec<Claimed>,
+}
+
 type Tried = Result<Vec<String>, SendError>;
 
 /// Notifies the devices of one claim: all of them are sent together, then committed together.
 pub(super) async fn notify(
     engine: &Engine,
     live: &LiveCampaign,
-    shard: Shard,
-    route: &str,
-    claimed: Vec<Claimed>,
+    taken: Taken,
 ) -> Result<(), BatchError> {
-    let queue = turn::waiting(live.campaign.lane(), live.seq, route);
+    let Taken { shard, of, via, devices } = taken;
+    let queue = turn::waiting(live.campaign.lane(), live.seq, &of);
     // Only queues of configured routes are claimed.
-    let counted = engine.metrics.route(route);
-    let Some(channel) = engine.routes.get(route) else { return Ok(()) };
-    let mut claims: Vec<Claim> = claimed
+    let counted = engine.metrics.route(&via);
+    let stands_in = engine.metrics.route(&of).filter(|_| of != via);
+    let Some(channel) = engine.routes.get(&via) else { return Ok(()) };
+    let mut claims: Vec<Claim> = devices
         .iter()
         .filter_map(|claimed| DeviceId::from_root(&claimed.member))
         .map(|id| Claim { id, tried: None, attempt: 0 })
@@ -91,9 +103,17 @@ pub(super) async fn notify(
             turns.push((claim, turn));
         }
         let sends = turns.iter_mut().map(async |(claim, turn)| {
-            if claim.tried.is_none() && may && is_due(turn, live) && in_time(turn, live) {
+            if claim.tried.is_none()
+                && may
+                && is_due(turn, live)
+                && routing::stays(turn, live.seq, &engine.config)
+                && in_time(turn, live)
+            {
                 count_due(engine, turn, live.seq);
                 let (tried, left) = send(engine, turn, live, channel).await;
+                if let Some(stands_in) = stands_in.filter(|_| left.is_ok()) {
+                    stands_in.carried_by_another();
+                }
                 if let Some(counted) = counted {
                     counted.count(left);
                 }
@@ -115,7 +135,7 @@ pub(super) async fn notify(
         for (claim, _) in
             claims.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Done)
         {
-            expect(engine, claim, live, route);
+            expect(engine, claim, live, &via);
         }
         claims = claims
             .into_iter()

@@ -2,9 +2,9 @@
 
 use crate::{
     campaigns::live::LiveCampaign,
-    config::Route,
     engine::Engine,
-    rows::{DeviceId, PULL, PULL_UNTIL},
+    routing,
+    rows::{DeviceId, PULL_UNTIL},
     store::{Change, Shard, StoreError, Table, change::MOST_CHANGES},
     turn::{self, Turn},
 };
@@ -41,12 +41,11 @@ pub(super) async fn switch(
             let Some(device) = turn::readable(&id, &row) else { continue };
             let mut turn = Turn::new(id, device, row.revision, now);
             turn.claimed(queue.clone());
-            let route = engine.config.routes.first().map_or(PULL, Route::name);
-            if let Some(active) = turn.device.job_mut(live.seq)
-                && active.route == PULL_UNTIL
-            {
-                route.clone_into(&mut active.route);
-                active.job = active.job.on_postponed(now);
+            if turn.device.job(live.seq).is_some_and(|active| active.route == PULL_UNTIL) {
+                match routing::choose(&engine.config, turn.id(), &turn.device).map(str::to_owned) {
+                    Some(route) => routing::move_to(&mut turn, live.seq, &route),
+                    None => routing::end(&mut turn, live.seq),
+                }
             }
             changes.push(turn.into_change());
         }

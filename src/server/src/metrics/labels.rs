@@ -104,6 +104,18 @@ labels! {
         Unanswered = "unanswered",
     }
 
+    /// How a route is.
+    RouteCondition {
+        /// It carries.
+        Up = "up",
+        /// After a rest, a few notifications find out whether it carries again.
+        Probing = "probing",
+        /// It refused everything, and rests.
+        Resting = "resting",
+        /// No bind is up.
+        Down = "down",
+    }
+
     /// What a delivery receipt says.
     ReceiptFate {
         /// The handset has the message.

@@ -77,7 +77,7 @@ metrics! {
     }
     "Backlog: what waits to be sent" {
         BACKLOG_JOBS = Kind::Gauge, "reveille_backlog_jobs" ["lane", "route"],
-            "Jobs of running campaigns that wait for their first notification (at most: those that end without one are known only when they have).",
+            "Jobs of running campaigns that wait for their first notification (at most: those that end without one are known only when they have). With several routes all of them count at the one that takes what no `when` picks.",
             "How many; `reveille_backlog_seconds` says how long that takes";
         BACKLOG_SECONDS = Kind::Gauge, "reveille_backlog_seconds" ["lane", "route"],
             "How long the backlog takes at the rates that the route and the campaigns allow.",
@@ -99,6 +99,12 @@ metrics! {
         NOT_SENT = Kind::Counter, "reveille_notifications_refused_total" ["route", "reason"],
             "Notifications that could not be handed over.",
             "`address` and `credentials` are the registry's: import the devices again; `network` is the way out of this machine; `down`, `throttled` and `refused` are the carrier's";
+        ROUTE_CONDITION = Kind::Gauge, "reveille_route_condition" ["route", "condition"],
+            "How a route is in this process: 1 under the condition that holds, 0 under the others. All 0: the process does not carry on it.",
+            "`down`: no bind comes up, and the log says why; `resting`: the carrier refuses everything, and the log names the setting";
+        CARRIED_BY_ANOTHER = Kind::Counter, "reveille_notifications_carried_by_another_total" ["route"],
+            "Notifications of devices of this route that left on one of its fallbacks.",
+            "Grows while the route is away; afterwards it stands still by itself";
         RECEIPTS = Kind::Counter, "reveille_receipts_total" ["route", "fate"],
             "Delivery receipts of a carrier, by what they say.",
             "`lost` that grows: devices out of reach, or a carrier in trouble; `unmatched`: `receipt_id` of the route is wrong";

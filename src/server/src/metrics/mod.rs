@@ -30,7 +30,7 @@ use campaign::document::Lane;
 use campaigns::Campaigns;
 use labels::{
     AdminResult, Direction, Door, Enrolment, Fault, HeldBy, JobState, Label, Milestone, NotSent,
-    Operation, ReceiptFate, Refused, Rejection, SessionEnd, Sink, State,
+    Operation, ReceiptFate, Refused, Rejection, RouteCondition, SessionEnd, Sink, State,
 };
 use machine::Machine;
 use metrics::{Counter, Gauge, Histogram};
@@ -88,6 +88,8 @@ pub struct Metrics {
 #[derive(Debug)]
 pub(crate) struct Route {
     sent: Counter,
+    carried_by_another: Counter,
+    condition: By<RouteCondition, Gauge>,
     not_sent: By<NotSent, Counter>,
     receipts: By<ReceiptFate, Counter>,
     backlog: By<Lane, Backlog>,
@@ -257,6 +259,10 @@ impl Route {
     fn new(register: &Register, route: &str) -> Self {
         Self {
             sent: register.counter(&list::SENT, &[route]),
+            carried_by_another: register.counter(&list::CARRIED_BY_ANOTHER, &[route]),
+            condition: By::new(|condition: RouteCondition| {
+                register.gauge(&list::ROUTE_CONDITION, &[route, condition.name()])
+            }),
             not_sent: By::new(|reason: NotSent| {
                 register.counter(&list::NOT_SENT, &[route, reason.name()])
             }),
@@ -268,6 +274,19 @@ impl Route {
                 seconds: register.gauge(&list::BACKLOG_SECONDS, &[lane.name(), route]),
                 oldest_due: register.gauge(&list::OLDEST_DUE, &[lane.name(), route]),
             }),
+        }
+    }
+
+    /// A notification of this route left on one that stands in for it.
+    pub(crate) fn carried_by_another(&self) {
+        self.carried_by_another.increment(1);
+    }
+
+    /// How the route is now, here; `None`: this process does not carry on it.
+    pub(crate) fn is(&self, now: Option<RouteCondition>) {
+        for condition in RouteCondition::ALL {
+            let holds = now == Some(*condition);
+            self.condition.at(*condition).set(if holds { 1.0 } else { 0.0 });
         }
     }
 

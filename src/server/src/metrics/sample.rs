@@ -9,8 +9,8 @@ use crate::{
     clock,
     config::Broker,
     engine::Engine,
-    enroll,
     events::Event,
+    routing,
     rows::Stored,
     sinks,
     store::{QueueName, Shard, StoreError, change::MOST_QUEUES},
@@ -81,6 +81,12 @@ pub(super) async fn sample(engine: &Engine) -> Result<(), UpdateError> {
         metrics.campaigns_by_state.at(*state).set(float(there as u64));
     }
     backlog(engine, metrics, &live, now);
+    for route in &engine.config.routes {
+        if let Some(handles) = metrics.route(route.name()) {
+            let channel = engine.routes.get(route.name());
+            handles.is(channel.map(|channel| channel.condition(now)));
+        }
+    }
     oldest(engine, metrics, &live, now).await?;
     metrics.events_full.set(if engine.backlog.full() { 1.0 } else { 0.0 });
     match &engine.config.broker {
@@ -111,7 +117,8 @@ fn backlog(engine: &Engine, metrics: &Metrics, live: &Snapshot, now: Instant) {
             return;
         }
         let lane = live.campaign.lane();
-        let sum = sums.entry((lane, enroll::route(engine, live, now).to_owned())).or_default();
+        let route = routing::of_most(&engine.config).to_owned();
+        let sum = sums.entry((lane, route)).or_default();
         sum.jobs += waits;
         if let Some(pace) = live.per_second() {
             sum.seconds = sum.seconds.max(float(waits) / f64::from(pace));

@@ -5,6 +5,8 @@ pub(crate) mod pap;
 mod receipt;
 mod remedy;
 pub(crate) mod smpp;
+#[cfg(test)]
+mod tests;
 mod throttle;
 mod tls;
 pub(crate) mod udp;
@@ -15,11 +17,12 @@ pub(crate) use tls::Tls;
 
 use crate::{
     config::{self, Config, Network, Route, Secret},
-    metrics::labels::NotSent,
+    metrics::labels::{NotSent, RouteCondition},
+    routing,
     rows::{Device, DeviceId},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use breaker::Breaker;
+use breaker::{Admission, Breaker};
 use campaign::time::Instant;
 use hyper::header::HeaderValue;
 use pap::{Form, Gateway, Links, PapError, PapRoute, Trouble, Unfit};
@@ -61,6 +64,7 @@ const RESULTS: usize = 16 * 1024;
 /// One route at work: what carries, and how well it does.
 #[derive(Debug)]
 pub(crate) struct Channel {
+    name: String,
     carrier: Carrier,
     health: Mutex<Health>,
 }
@@ -76,6 +80,18 @@ enum Carrier {
 struct Health {
     throttle: Throttle,
     breaker: Breaker,
+    /// Since when no bind is up, as far as somebody looked.
+    down: Option<Instant>,
+}
+
+/// Who carries the notifications of a route at the moment.
+#[derive(Debug)]
+pub(crate) struct Way<'a> {
+    /// The route itself, or one that stands in for it.
+    pub(crate) route: &'a Route,
+    pub(crate) channel: &'a Channel,
+    /// No more than so many devices now.
+    pub(crate) most: u32,
 }
 
 /// A push that is ready to leave, and how it may be delivered.
@@ -123,6 +139,15 @@ impl SendError {
             Self::Udp(UdpError::Refused(_)) => Remedy::Later,
             Self::Smpp(error) => error.remedy(),
             Self::Pap(error) => error.remedy().0,
+        }
+    }
+
+    /// What a person can do about it, where anything.
+    fn setting(&self) -> &'static str {
+        match self {
+            Self::Udp(_) => "",
+            Self::Smpp(error) => error.setting(),
+            Self::Pap(error) => error.remedy().1,
         }
     }
 
@@ -250,7 +275,13 @@ impl Routes {
     ) -> Result<(Self, Vec<Receipts>), OpenError> {
         let (mut channels, mut doors) = (BTreeMap::new(), BTreeMap::new());
         let mut receipts = Vec::new();
-        for route in &config.routes {
+        for name in routing::idle(config) {
+            tracing::warn!(
+                route = name,
+                "no device ever comes to this route: one before it has no `when`, and none falls back on it"
+            );
+        }
+        for route in config.routes.iter().filter(|route| config.worker.carries(route.name())) {
             let socket = |source| OpenError::Socket { route: route.name().to_owned(), source };
             let carrier = match route {
                 Route::Udp { bind, port, .. } => {
@@ -275,9 +306,40 @@ impl Routes {
                     Carrier::Pap(Box::new(open_pap(settings, results_to)?))
                 }
             };
-            channels.insert(route.name().to_owned(), Channel { carrier, health: Mutex::default() });
+            let name = route.name().to_owned();
+            channels.insert(name.clone(), Channel { name, carrier, health: Mutex::default() });
         }
         Ok((Self { channels, doors }, receipts))
+    }
+
+    /// Who carries the notifications of a route now: the route; while it has been away for long enough, the first of its
+    /// fallbacks that is not away; or nobody, and its queue stays as it is. A route that this process does not carry on is
+    /// left to others.
+    pub(crate) fn way<'a>(
+        &'a self,
+        config: &'a Config,
+        route: &'a Route,
+        now: Instant,
+    ) -> Option<Way<'a>> {
+        let channel = self.get(route.name())?;
+        if let Some(most) = channel.admits(now) {
+            return Some(Way { route, channel, most });
+        }
+        if channel.away_for(now)? < route.fallback_after() {
+            return None;
+        }
+        route.fallback().iter().find_map(|name| {
+            let (route, channel) = (config.route(name)?, self.get(name)?);
+            // Who stands in for others is not tried out with their devices.
+            let most =
+                channel.admits(now).filter(|_| channel.condition(now) == RouteCondition::Up)?;
+            Some(Way { route, channel, most })
+        })
+    }
+
+    /// How each of them is, by name.
+    pub(crate) fn conditions(&self, now: Instant) -> impl Iterator<Item = (&str, RouteCondition)> {
+        self.channels.iter().map(move |(name, channel)| (name.as_str(), channel.condition(now)))
     }
 
     /// Where results of a route come in, if they are asked for.
@@ -364,14 +426,48 @@ fn start_smpp(
 }
 
 impl Channel {
-    /// Whether anything may be given to this route now: it is up, and it was not found wanting a moment ago.
-    pub(crate) fn is_open(&self, now: Instant) -> bool {
-        let up = match &self.carrier {
+    /// How many notifications may be given to this route now; `None` when none may.
+    fn admits(&self, now: Instant) -> Option<u32> {
+        let up = self.is_up();
+        let mut health = self.health();
+        health.down = if up { None } else { health.down.or(Some(now)) };
+        match health.breaker.admits(now) {
+            Admission::All if up => Some(u32::MAX),
+            Admission::Probes(most) if up => Some(most),
+            Admission::All | Admission::Probes(_) | Admission::None => None,
+        }
+    }
+
+    fn is_up(&self) -> bool {
+        match &self.carrier {
             // Neither keeps anything up between two notifications; how they fare is the breaker's to say.
             Carrier::Udp(_) | Carrier::Pap(_) => true,
             Carrier::Smpp(route) => route.is_up(),
-        };
-        up && self.health().breaker.is_open(now)
+        }
+    }
+
+    /// How long it has been down or found wanting.
+    fn away_for(&self, now: Instant) -> Option<Duration> {
+        let health = self.health();
+        let since = [health.down, health.breaker.since()].into_iter().flatten().min();
+        since.map(|since| now.since(since))
+    }
+
+    pub(crate) fn condition(&self, now: Instant) -> RouteCondition {
+        if !self.is_up() {
+            return RouteCondition::Down;
+        }
+        let breaker = self.health().breaker;
+        match (breaker.since(), breaker.admits(now)) {
+            (None, _) => RouteCondition::Up,
+            (Some(_), Admission::None) if breaker.is_resting(now) => RouteCondition::Resting,
+            (Some(_), _) => RouteCondition::Probing,
+        }
+    }
+
+    /// Notifications were claimed, to be given to this route.
+    pub(crate) fn took_up(&self, devices: usize, now: Instant) {
+        self.health().breaker.took_up(u32::try_from(devices).unwrap_or(u32::MAX), now);
     }
 
     /// The pace that it bears at the moment, of the pace that it is configured for.
@@ -410,12 +506,25 @@ impl Channel {
         if sent.as_ref().is_err_and(|error| error.remedy() == Remedy::SlowDown) {
             health.throttle.slow_down(now);
         }
+        let (mut rests, mut carries) = (false, false);
         match sent.as_ref().map_or_else(SendError::standing, |_ids| Standing::Carries) {
-            Standing::Carries => health.breaker.passed(),
-            Standing::Fails => health.breaker.failed(now),
+            Standing::Carries => carries = health.breaker.passed(),
+            Standing::Fails => rests = health.breaker.failed(now),
             Standing::Unknown => {}
         }
         drop(health);
+        if carries {
+            tracing::info!(route = self.name, "the route carries again");
+        }
+        if let Some(error) = sent.as_ref().err().filter(|_| rests) {
+            let (setting, error) = (error.setting(), error as &dyn std::error::Error);
+            tracing::error!(
+                route = self.name,
+                setting,
+                error,
+                "the route refuses everything, and rests"
+            );
+        }
         sent
     }
 

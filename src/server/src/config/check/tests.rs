@@ -78,6 +78,43 @@ fn a_push_gateway_is_told_what_it_lacks() {
 }
 
 #[test]
+fn the_condition_of_a_route_can_be_evaluated_and_its_fallback_exists() {
+    let of = |text: &str| {
+        let mut text = text.to_owned();
+        for name in ["a", "b", "c"] {
+            let route = format!("[[route]]\nkind = \"udp\"\nname = \"{name}\"\n");
+            text = text.replace(&format!("[{name}]\n"), &route);
+        }
+        findings(&text)
+    };
+    let when = "when = 'model == \"RV-100\"'\n";
+    assert_eq!(of(&format!("[a]\n{when}[b]\n")), Vec::<String>::new());
+    assert_eq!(of("[a]\nfallback = [\"b\"]\n[b]\n"), Vec::<String>::new());
+    assert_eq!(of("[a]\nfallback = [\"a\"]\n"), ["route[0].fallback"]);
+    assert_eq!(of("[a]\nfallback = [\"x\"]\n"), ["route[0].fallback"]);
+    for wrong in
+        ["when = 'modl == 1'\n", "when = 'model'\n", "when = 'setting[\"./A\"] == \"1\"'\n"]
+    {
+        assert_eq!(of(&format!("[a]\n{wrong}[b]\n")), ["route[0].when"], "{wrong}");
+    }
+    let text =
+        format!("[[route]]\nkind = \"udp\"\nname = \"a\"\n{}", when.replace("model", "modl"));
+    let said = Config::read("r.toml", &text, &[]).unwrap_err().to_string();
+    assert!(said.contains("r.toml:4: route[0].when: `modl` is not known"), "{said}");
+}
+
+#[test]
+fn a_process_carries_on_routes_that_there_are_and_their_fallbacks() {
+    let routes = "[[route]]\nkind = \"udp\"\nname = \"a\"\nfallback = [\"b\"]\n[[route]]\nkind = \"udp\"\nname = \"b\"\n";
+    let of = |worker: &str| findings(&format!("{routes}[worker]\nroutes = {worker}"));
+    assert_eq!(of("[\"a\", \"b\"]"), Vec::<String>::new());
+    assert_eq!(of("[\"b\"]"), Vec::<String>::new());
+    assert_eq!(of("[]"), Vec::<String>::new());
+    assert_eq!(of("[\"c\"]"), ["worker.routes"]);
+    assert_eq!(of("[\"a\"]"), ["worker.routes"], "nobody could stand in for it");
+}
+
+#[test]
 fn two_authorities_share_neither_name_nor_server_id() {
     let other = AUTHORITY.replace("\".\"", "\"./Other\"").replace("\"write\"", "\"exec\"");
     assert!(

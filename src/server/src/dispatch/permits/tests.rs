@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::workbench::Workbench;
+use std::time::Duration;
 
 const NOW: Instant = Instant(1_000_000);
 
@@ -11,6 +12,9 @@ fn route(per_second: u32) -> Route {
         per_second,
         bind: "127.0.0.1:0".parse().unwrap(),
         port: 2948,
+        when: None,
+        fallback: Vec::new(),
+        fallback_after: Duration::from_secs(30),
     }
 }
 

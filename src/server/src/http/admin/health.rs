@@ -1,7 +1,7 @@
 //! Whether the process lives, whether it can work, and its metrics.
 
 use super::problem::Refusal;
-use crate::{engine::Engine, readiness::Part};
+use crate::{engine::Engine, metrics::labels::Label, readiness::Part};
 use api::{Problem, ProblemType};
 use axum::{
     Json,
@@ -36,7 +36,16 @@ pub(super) async fn ready(State(engine): State<Arc<Engine>>) -> Result<Json<Valu
     if problems.is_empty() {
         let parts: Map<String, Value> =
             parts.iter().map(|(part, _)| (part.name().to_owned(), "ready".into())).collect();
-        return Ok(Json(json!({"status": "ready", "parts": parts})));
+        // A route that is away makes nobody unready: devices can still come by themselves.
+        let routes: Map<String, Value> = match engine.store().now().await {
+            Ok(now) => engine
+                .routes
+                .conditions(now)
+                .map(|(route, is)| (route.to_owned(), is.name().into()))
+                .collect(),
+            Err(_) => Map::new(),
+        };
+        return Ok(Json(json!({"status": "ready", "parts": parts, "routes": routes})));
     }
     let names: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
     let detail = format!("not ready: {}", names.join(", "));

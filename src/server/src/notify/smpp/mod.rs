@@ -98,6 +98,18 @@ pub(crate) enum SmppError {
 }
 
 impl SmppError {
+    /// What a person can do about it, where anything.
+    pub(crate) fn setting(&self) -> &'static str {
+        match self {
+            Self::Submission(SubmissionError::NoNumber | SubmissionError::Number) => {
+                "the device's `msisdn`"
+            }
+            Self::Submission(_) => "`segmentation`, `source` and `service_type`",
+            Self::NoBind | Self::Unsent(Unsent::NotWritten | Unsent::Unanswered) => "",
+            Self::Unsent(Unsent::Refused(status)) => status::remedy(*status).1,
+        }
+    }
+
     /// What it says of the route, rather than of this one message.
     pub(crate) fn standing(&self) -> Standing {
         self.remedy().into()
