@@ -29,7 +29,7 @@ pub(crate) fn choose<'a>(config: &'a Config, id: &DeviceId, device: &Device) -> 
 /// The route of most devices, as far as the settings tell: the one that takes all that no condition picks.
 pub(crate) fn of_most(config: &Config) -> &str {
     let for_all = config.routes.iter().find(|route| route.when().is_none());
-    for_all.or(config.routes.first()).map_or(PULL, Route::name)
+    for_all.or_else(|| config.routes.first()).map_or(PULL, Route::name)
 }
 
 /// The routes that no device is ever notified over: behind one that takes all, and no fallback of any.

@@ -264,7 +264,8 @@ async fn a_working_server_says_so() {
     assert_eq!(server.get("/health/live").await.body, json!({"status": "live"}));
     let parts = json!({"store": "ready", "campaigns": "ready"});
     let ready = server.get("/health/ready").await.body;
-    assert_eq!(ready, json!({"status": "ready", "parts": parts}));
+    let routes = json!({"udp": "up"});
+    assert_eq!(ready, json!({"status": "ready", "parts": parts, "routes": routes}));
     server.running.stop().await;
 }
 
