@@ -71,9 +71,12 @@ pub(crate) fn move_to(turn: &mut Turn, seq: u64, route: &str) {
     }
 }
 
+/// Why a device cannot be notified at all.
+pub(crate) const NO_ROUTE: &str = "no route is for this device: it meets no `when`";
+
 /// Ends a job that nothing can carry to its device.
 pub(crate) fn end(turn: &mut Turn, seq: u64) {
-    let why = "no route is for this device: it meets no `when`".to_owned();
+    let why = NO_ROUTE.to_owned();
     let detail = Detail { uri: None, status: None, phase: None, why: Some(why) };
     turn.end(seq, Outcome::Unreachable, Some(detail));
 }

@@ -10,6 +10,7 @@ use crate::{
     engine::Engine,
     enroll,
     registry::{self, RegistryError},
+    routing,
     rows::{Device, DeviceId, RowError, Stored},
     security::vault::SealError,
     store::{Change, Key, Shard, StoreError, Table, Verdict},
@@ -226,7 +227,15 @@ async fn attempt(engine: &Engine, id: &DeviceId, order: &Order) -> Result<Attemp
     let last = rows.next().flatten().map(|row| LastRow::from_octets(&row.bytes)).transpose()?;
     let run = last.map_or(0, |last| last.run.wrapping_add(1));
     let care = CareId::of(id, run);
-    let route = enroll::route(engine, live::care(), now).to_owned();
+    let Some(route) = enroll::route(&engine.config, live::care(), id, &device, now) else {
+        return Err(CareError::Refused(vec![Problem {
+            path: "device".into(),
+            line: None,
+            what: routing::NO_ROUTE.into(),
+            help: "look at `when` of the routes in the configuration".into(),
+        }]));
+    };
+    let route = route.to_owned();
     let mut turn = Turn::new(id.clone(), device, row.revision, now);
     let job = turn::enrolled(JobRef { seq: SEQ, run }, live::care().campaign.lane(), &route, now);
     debug_assert!(matches!(job.job, Job::Waiting { .. }));
@@ -260,7 +269,10 @@ async fn attempt(engine: &Engine, id: &DeviceId, order: &Order) -> Result<Attemp
 /// Wakes whoever notifies: here, when the route is open here.
 async fn call(engine: &Engine, id: &DeviceId, route: &str) {
     let here = match engine.store.now().await {
-        Ok(now) => engine.routes.get(route).is_some_and(|channel| channel.is_open(now)),
+        Ok(now) => engine
+            .config
+            .route(route)
+            .is_some_and(|route| engine.routes.way(&engine.config, route, now).is_some()),
         Err(_) => false,
     };
     if here || !engine.deployment.is_shared() {

@@ -81,7 +81,7 @@ impl Care {
     async fn hear(&mut self) -> Result<(), StoreError> {
         let now = self.engine.store.now().await?;
         let bells: Vec<QueueName> =
-            self.open(now).map(|route| bell::of_route(route.name())).collect();
+            self.open(now).map(|(route, _)| bell::of_route(route.name())).collect();
         if bells.is_empty() {
             return Ok(());
         }
@@ -99,20 +99,21 @@ impl Care {
         Ok(())
     }
 
-    fn open(&self, now: campaign::time::Instant) -> impl Iterator<Item = &Route> {
-        let routes = &self.engine.routes;
-        let open = move |name| routes.get(name).is_some_and(|channel| channel.is_open(now));
-        self.engine.config.routes.iter().filter(move |route| open(route.name()))
+    /// The routes whose devices can be notified now, and who carries for each.
+    fn open(&self, now: campaign::time::Instant) -> impl Iterator<Item = (&Route, &Route)> {
+        let (routes, config) = (&self.engine.routes, &self.engine.config);
+        let way = move |route| Some((route, routes.way(config, route, now)?.route));
+        config.routes.iter().filter_map(way)
     }
 
     /// Notifies the devices of a shard whose care jobs are due.
     async fn serve(&mut self, shard: Shard) -> Result<(), StoreError> {
         let live = live::care();
         let now = self.engine.store.now().await?;
-        let mut queues: BTreeMap<QueueName, Route> = BTreeMap::new();
-        for route in self.open(now) {
-            let queue = turn::waiting(live.campaign.lane(), live.seq, route.name());
-            queues.insert(queue, route.clone());
+        let mut queues: BTreeMap<QueueName, (String, Route)> = BTreeMap::new();
+        for (of, via) in self.open(now) {
+            let queue = turn::waiting(live.campaign.lane(), live.seq, of.name());
+            queues.insert(queue, (of.name().to_owned(), via.clone()));
         }
         let names: Vec<QueueName> = queues.keys().cloned().collect();
         if names.is_empty() {
@@ -120,24 +121,24 @@ impl Care {
         }
         let lease = self.engine.config.dispatch.lease;
         let claimed = self.engine.store.claim(shard, &names, MOST, lease).await?;
-        for (queue, route) in queues {
+        for (queue, (of, via)) in queues {
             let of_route: Vec<Claimed> =
                 claimed.iter().filter(|claimed| claimed.queue == queue).cloned().collect();
             if !of_route.is_empty() {
-                self.notify(shard, &route, of_route).await?;
+                if let Some(channel) = self.engine.routes.get(via.name()) {
+                    channel.took_up(of_route.len(), now);
+                }
+                let via_name = via.name().to_owned();
+                let taken = batch::Taken { shard, of, via: via_name, devices: of_route };
+                self.notify(&via, taken).await?;
             }
         }
         Ok(())
     }
 
-    async fn notify(
-        &mut self,
-        shard: Shard,
-        route: &Route,
-        claimed: Vec<Claimed>,
-    ) -> Result<(), StoreError> {
-        for _ in &claimed {
-            while !self.permit(route).await? {
+    async fn notify(&mut self, via: &Route, taken: batch::Taken) -> Result<(), StoreError> {
+        for _ in &taken.devices {
+            while !self.permit(via).await? {
                 tokio::time::sleep(BREATH).await;
             }
         }
@@ -145,9 +146,9 @@ impl Care {
             self.batches.join_next().await;
         }
         while self.batches.try_join_next().is_some() {}
-        let (engine, name) = (Arc::clone(&self.engine), route.name().to_owned());
+        let engine = Arc::clone(&self.engine);
         self.batches.spawn(async move {
-            if let Err(error) = batch::notify(&engine, live::care(), shard, &name, claimed).await {
+            if let Err(error) = batch::notify(&engine, live::care(), taken).await {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "care jobs were not committed as notified; they come back"
