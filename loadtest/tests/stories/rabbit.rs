@@ -7,8 +7,8 @@ use lapin::{
     Channel, Confirmation, Connection, ConnectionProperties, Consumer,
     message::Delivery,
     options::{
-        BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions,
-        ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
+        BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions,
+        BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
     },
     protocol::BasicProperties,
     tcp::OwnedTLSConfig,
@@ -158,6 +158,24 @@ impl Upstream {
         let taken = tokio::time::timeout(PATIENCE, taking).await;
         assert!(taken.is_ok(), "{} of {most} were rejected: {all:#?}", all.len());
         all
+    }
+
+    /// Takes the only message of a queue and gives it back, until it is not there any more; answers how often.
+    pub(crate) async fn give_back(&self, queue: &str) -> u32 {
+        let mut times = 0;
+        let giving = async {
+            loop {
+                let taken =
+                    self.channel.basic_get(queue.into(), BasicGetOptions::default()).await.unwrap();
+                let Some(message) = taken else { return };
+                times += 1;
+                let back = BasicNackOptions { requeue: true, ..Default::default() };
+                message.delivery.nack(back).await.unwrap();
+            }
+        };
+        let given = tokio::time::timeout(PATIENCE, giving).await;
+        assert!(given.is_ok(), "it is still there after {times} times");
+        times
     }
 
     /// How many messages wait in a queue.

@@ -125,3 +125,27 @@ async fn what_cannot_be_done_is_rejected_with_a_reason_and_the_queue_goes_on() {
     assert_eq!(billing.waiting_in("reveille.delayed").await, 0);
     world.ends_well().await;
 }
+
+/// C6: a message that takes down every process that works on it comes back to the next one. It does not do so for ever: in the
+/// end the broker itself puts it aside, with its own word for why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_takes_its_process_down_again_and_again_is_put_aside_by_the_broker() {
+    const VHOST: usize = 14;
+    let broker = shared().await;
+    let plan = Plan {
+        authorities: settings(&broker.url("reveille", VHOST), ""),
+        ..Plan::new(Mix::healthy(), 1)
+    };
+    let world = a_world(plan).await;
+    ready(&world.operator).await;
+    // The queues stay; from here on we are the processes that die.
+    world.ends_well().await;
+    let billing = Upstream::at(&broker, "billing", VHOST).await;
+    billing.send(Chunk, "deadly", "{}").await;
+    let times = billing.give_back(Chunk.queue()).await;
+    assert!((100..=102).contains(&times), "{times}");
+    let rejected = billing.rejected(1).await;
+    assert_eq!(rejected[0].id, "deadly");
+    assert_eq!(rejected[0].header("x-first-death-reason").as_deref(), Some("delivery_limit"));
+    assert_eq!(rejected[0].header("x-first-death-queue").as_deref(), Some("reveille.chunks"));
+}
