@@ -66,6 +66,8 @@ mod reported;
 #[cfg(test)]
 mod restarted;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod sealed;
 #[cfg(test)]
 mod short_messages;

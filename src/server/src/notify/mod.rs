@@ -281,7 +281,17 @@ impl Routes {
                 "no device ever comes to this route: one before it has no `when`, and none falls back on it"
             );
         }
-        for route in config.routes.iter().filter(|route| config.worker.carries(route.name())) {
+        for route in &config.routes {
+            // A gateway posts to whichever process it is led to, so each of them has every door.
+            if let Route::Pap(settings) = route
+                && let Some((door, received)) = result_door(settings)
+            {
+                doors.insert(settings.name.clone(), door);
+                receipts.push((settings.name.clone(), received));
+            }
+            if !config.worker.carries(route.name()) {
+                continue;
+            }
             let socket = |source| OpenError::Socket { route: route.name().to_owned(), source };
             let carrier = match route {
                 Route::Udp { bind, port, .. } => {
@@ -294,15 +304,6 @@ impl Routes {
                 }
                 Route::Pap(settings) => {
                     let results_to = settings.results_to(&config.http.devices.public_url);
-                    if results_to.is_some()
-                        && let Some(token) = settings.receipts_token.clone()
-                    {
-                        let (sender, received) = mpsc::channel(RESULTS);
-                        receipts.push((settings.name.clone(), received));
-                        let from = settings.receipts_from.clone();
-                        let door = ResultDoor { token, from, receipts: sender };
-                        doors.insert(settings.name.clone(), door);
-                    }
                     Carrier::Pap(Box::new(open_pap(settings, results_to)?))
                 }
             };
@@ -350,6 +351,13 @@ impl Routes {
     pub(crate) fn get(&self, name: &str) -> Option<&Channel> {
         self.channels.get(name)
     }
+}
+
+/// Where results of a route come in, if it asks for them.
+fn result_door(pap: &config::Pap) -> Option<(ResultDoor, mpsc::Receiver<Receipt>)> {
+    let token = pap.receipts_token.clone().filter(|_| pap.receipts)?;
+    let (receipts, received) = mpsc::channel(RESULTS);
+    Some((ResultDoor { token, from: pap.receipts_from.clone(), receipts }, received))
 }
 
 /// What TLS to a carrier trusts, where it is wanted.

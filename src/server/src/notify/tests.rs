@@ -87,7 +87,8 @@ async fn a_route_that_comes_back_is_tried_by_a_few_while_the_others_go_on_elsewh
 async fn a_process_does_not_connect_to_routes_of_others_and_takes_nothing_from_their_queues() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap().to_string();
-    let config = config(&at, "[worker]\nroutes = [\"air\", \"ppg\"]\n");
+    let far = "[[route]]\nkind = \"pap\"\nname = \"far\"\nurls = [\"http://127.0.0.1:1/\"]\nreceipts_token = \"0123456789abcdef\"\n";
+    let config = config(&at, &format!("{far}[worker]\nroutes = [\"air\", \"ppg\"]\n"));
     let (routes, receipts) = Routes::open(&config, &CancellationToken::new()).await.unwrap();
     assert_eq!(way(&routes, &config, after(0)), None);
     assert_eq!(way(&routes, &config, after(60)), None, "nobody here knows how it is");
@@ -95,5 +96,7 @@ async fn a_process_does_not_connect_to_routes_of_others_and_takes_nothing_from_t
         routes.conditions(after(0)).map(|(name, _)| name).collect::<Vec<_>>(),
         ["air", "ppg"]
     );
-    assert!(receipts.is_empty());
+    let results: Vec<_> = receipts.iter().map(|(route, _)| route.as_str()).collect();
+    assert_eq!(results, ["far"], "a gateway may be led to any process");
+    assert!(routes.results("far").is_some() && routes.results("ppg").is_none());
 }

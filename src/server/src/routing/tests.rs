@@ -39,6 +39,23 @@ async fn the_first_route_whose_condition_a_device_meets_is_its_route() {
     }
 }
 
+/// How a route is taken out of service.
+#[tokio::test]
+async fn a_route_that_is_for_nobody_gives_its_jobs_to_the_routes_of_their_devices() {
+    let bench = Workbench::with(three(REST)).await;
+    bench.register(&DEVICES).await;
+    let live = bench.launch("a", "").await;
+    enroll::enrol_names(&bench, &live, &["IMEI:1".to_owned()]).await.unwrap();
+    let closing = format!(
+        "[[route]]\nkind = \"udp\"\nname = \"gb\"\nwhen = 'false'\nfallback = [\"rest\"]\n{REST}"
+    );
+    let closing = Config::read("a test", &closing, &[]).unwrap();
+    let (device, revision) = bench.device(&id("IMEI:1")).await;
+    let mut turn = Turn::new(id("IMEI:1"), device, revision, bench.store.now().await.unwrap());
+    assert!(!stays(&mut turn, live.seq, &closing));
+    assert_eq!(turn.device.job(live.seq).unwrap().route, "rest");
+}
+
 #[test]
 fn a_route_behind_one_that_takes_all_is_idle_unless_it_stands_in_for_another() {
     let of = |more: &str| {

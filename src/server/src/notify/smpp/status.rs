@@ -34,7 +34,7 @@ pub(crate) fn remedy(status: CommandStatus) -> (Remedy, &'static str) {
         | S::EsmeRinvesmclass => (Remedy::Mend, "try the other `segmentation`"),
         S::EsmeRinvexpiry | S::EsmeRinvregdlvflg => (
             Remedy::Mend,
-            "the SMSC refuses validity periods or receipts: set `receipts` or `validity`",
+            "the SMSC refuses receipts (`receipts = false` asks for none) or validity periods",
         ),
         S::EsmeRinvprtflg
         | S::EsmeRinvsched
@@ -69,6 +69,41 @@ mod tests {
             (0xFF, Remedy::Later),
         ] {
             assert_eq!(remedy(CommandStatus::from(number)).0, wanted, "{number:#x}");
+        }
+    }
+
+    /// The page for whoever connects an SMSC says of each status what is done.
+    #[test]
+    fn the_page_says_of_each_status_what_is_done() {
+        let page = include_str!("../../../../../docs/connecting-an-smsc.md");
+        let (_, table) = page.split_once("| the SMSC says |").unwrap();
+        let done = |status: u32| {
+            let listed = |cell: &str| {
+                let numbers: Vec<u32> = cell
+                    .split("0x")
+                    .skip(1)
+                    .filter_map(|rest| {
+                        let end = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+                        u32::from_str_radix(&rest[..end], 16).ok()
+                    })
+                    .collect();
+                let range = cell.contains(" to 0x") && numbers.len() >= 2;
+                let [.., from, to] = numbers.as_slice() else { return numbers.contains(&status) };
+                numbers.contains(&status) || range && (*from..=*to).contains(&status)
+            };
+            let row = table.lines().find(|row| row.split('|').nth(1).is_some_and(listed));
+            row.map(|row| row.split('|').nth(2).unwrap_or_default().trim())
+        };
+        for status in 1..0x400 {
+            let words: &[&str] = match remedy(CommandStatus::from(status)).0 {
+                // What has no row of its own is told of in the last one.
+                Remedy::Later => continue,
+                Remedy::SlowDown => &["halves the pace"],
+                Remedy::GiveUp => &["ends the job as `unreachable`"],
+                Remedy::Mend => &["lets the route rest", "tries again with growing pauses"],
+            };
+            let done = done(status).unwrap_or_else(|| panic!("{status:#x} is not on the page"));
+            assert!(words.iter().any(|words| done.starts_with(words)), "{status:#x}: {done}");
         }
     }
 
