@@ -38,6 +38,12 @@ impl Moment {
         Self::of(since.unwrap_or_default().as_secs())
     }
 
+    /// `2024-05-01T10:00:00Z`
+    pub(crate) fn text(self) -> String {
+        let Self { year, month, day, hour, minute, second } = self;
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// Seconds since 1970.
     pub(crate) fn of(seconds: u64) -> Self {
         let (mut days, second) = (seconds / 86_400, seconds % 86_400);

@@ -11,7 +11,7 @@
 //! | [`faults`] | what may be wrong with it, and how common that is |
 //! | [`verdict`] | the rules that a server has to keep, and their breaches |
 //! | [`broker`] | a private `RabbitMQ` |
-//! | [`carrier`] | a short message centre between the server and the devices |
+//! | [`carrier`] | a short message centre and a push proxy gateway between the server and the devices |
 //! | [`fleet`] | any number of devices on real sockets, and what they report |
 
 pub mod broker;
@@ -28,7 +28,10 @@ mod scripted;
 pub mod tree;
 pub mod verdict;
 
-pub use carrier::smsc::{Manners, Smsc, SmscPlan, SmscReport};
+pub use carrier::{
+    gateway::{Courtesy, GatewayPlan, GatewayReport, PushGateway},
+    smsc::{Manners, Smsc, SmscPlan, SmscReport},
+};
 pub use faults::{Answer, Auth, Fault, Habits, Kind, Mix, MixError, Model};
 pub use fleet::{Ears, Fleet, FleetPlan, FleetReport};
 pub use verdict::{Breach, Rule};

@@ -6,11 +6,17 @@
 //! | module | about |
 //! | --- | --- |
 //! | [`smsc`] | a short message centre: SMPP 3.4 over TCP |
+//! | [`gateway`] | a push proxy gateway: PAP over HTTP |
 //! | `rush` | how much came in which second, so that a limit can be judged where it counts |
 //! | `agenda` | what is to be done later |
+//! | `handset` | a push as a handset reads it, whoever made it |
+//! | `tap` | what went over the wire, for programs that read captures |
 
 mod agenda;
+pub mod gateway;
+mod handset;
 mod rush;
 pub mod smsc;
+mod tap;
 
 pub use rush::PerSecond;

@@ -25,6 +25,7 @@ mod tests;
 mod world;
 
 pub use ears::Ears;
+pub(crate) use http::{Connection as HttpConnection, Post as HttpPost, Url as HttpUrl};
 pub use plan::{FleetError, FleetPlan};
 pub use report::{Breaches, FleetReport, Percentiles};
 

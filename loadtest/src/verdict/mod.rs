@@ -47,6 +47,12 @@ rules! {
     UserDataHeader,
     /// The parts of a push do not belong together.
     PartsMismatch,
+    /// What was posted to the push proxy gateway is no push of two parts.
+    PushRequest,
+    /// The control entity of a push is not what the gateway needs.
+    PushControl,
+    /// The content of a push is not called what it is.
+    PushContent,
     /// The push message is not a WSP push of a notification.
     PushMalformed,
     /// Package #0 is malformed.

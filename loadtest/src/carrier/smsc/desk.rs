@@ -2,12 +2,12 @@
 
 use super::{
     parts::Parts,
-    plan::Manners,
+    plan::{Manners, SmscPlan},
     report::{Arrival, SmscReport},
     submission::Submission,
 };
 use crate::{
-    carrier::rush::Rush,
+    carrier::{handset, rush::Rush},
     dice::Dice,
     fleet::Ears,
     verdict::{Breach, Finding, Rule, push::Bell},
@@ -32,6 +32,7 @@ pub(crate) struct Desk {
     parts: Parts,
     arrivals: Vec<Arrival>,
     arrivals_kept: usize,
+    foreign: bool,
     pub(crate) seen: SmscReport,
 }
 
@@ -72,15 +73,16 @@ pub(crate) enum Fate {
 }
 
 impl Desk {
-    pub(crate) fn new(began: Instant, seed: u64, arrivals_kept: usize) -> Self {
+    pub(crate) fn new(began: Instant, plan: &SmscPlan) -> Self {
         Self {
             began,
-            seed,
+            seed: plan.seed,
             submitted: Rush::new(began),
             accepted: Rush::new(began),
             parts: Parts::default(),
             arrivals: Vec::new(),
-            arrivals_kept,
+            arrivals_kept: plan.arrivals_kept,
+            foreign: plan.foreign,
             seen: SmscReport::default(),
         }
     }
@@ -104,7 +106,8 @@ impl Desk {
             }
             Ok(submission) => {
                 let device = submission.number().and_then(|number| ears?.device(number));
-                for finding in submission.findings() {
+                let judged = if self.foreign { Vec::new() } else { submission.findings() };
+                for finding in judged {
                     self.breach(device, &finding, pdu);
                 }
                 let taken = self.judge(pdu, &submission, device, now, manners, waiting);
@@ -170,10 +173,13 @@ impl Desk {
             self.seen.pushes += 1;
             self.seen.pushes_in_parts += u64::from(piece.part.is_some());
             // The device judges it too, unless it is in a session or never gets it.
-            if let Err(finding) = Bell::read(push) {
+            if !self.foreign
+                && let Err(finding) = Bell::read(push)
+            {
                 self.breach(Some(device), &finding, push);
             }
         }
+        let push = if self.foreign { push.and_then(|push| as_ours(&push)) } else { push };
         let valid_for = submission.valid_for().unwrap_or(Duration::MAX);
         let fate = match () {
             () if manners.delivers_after > valid_for => Fate::Expired,
@@ -207,6 +213,12 @@ impl Desk {
             ..self.seen.clone()
         }
     }
+}
+
+/// A push of somebody else as the device's DM client gets it, when it is for that.
+fn as_ours(push: &[u8]) -> Option<Vec<u8>> {
+    let package = handset::package(push)?;
+    Some([b"\x01\x06\x03\xC4\xAF\x87".as_slice(), package].concat())
 }
 
 fn refused(status: CommandStatus) -> Taken {

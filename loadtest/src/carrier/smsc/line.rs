@@ -6,7 +6,10 @@ use super::{
     plan::{Manners, ReceiptForm},
     post::{READY, Slip},
 };
-use crate::{carrier::agenda::Agenda, clock};
+use crate::{
+    carrier::{agenda::Agenda, tap::Side},
+    clock,
+};
 use rusmpp::{
     Command, CommandId, CommandStatus, Pdu,
     pdus::{BindReceiverResp, BindTransceiverResp, BindTransmitterResp, DeliverSm, SubmitSmResp},
@@ -183,6 +186,7 @@ impl Line {
             }
             let mut frame = self.inbox.split_to(length);
             let octets = frame.clone();
+            self.shared.saw(self.number, Side::Server, &octets);
             let command = match self.codec.decode(&mut frame) {
                 Ok(Some(command)) => command,
                 Ok(None) => continue,
@@ -393,17 +397,25 @@ impl Line {
     }
 
     fn say(&mut self, status: CommandStatus, sequence: u32, pdu: impl Into<Pdu>) {
-        let command = Command::new(status, sequence, pdu);
+        let (command, before) = (Command::new(status, sequence, pdu), self.outbox.len());
         if let Err(error) = self.codec.encode(&command, &mut self.outbox) {
             tracing::error!(error = &error as &dyn std::error::Error, "a PDU was not encoded");
         }
+        self.said(before);
+    }
+
+    /// What is in the outbox from here on will go out.
+    fn said(&self, from: usize) {
+        self.shared.saw(self.number, Side::Carrier, self.outbox.get(from..).unwrap_or_default());
     }
 
     /// A refusal is the header alone, as most centres send it.
     fn refuse(&mut self, id: CommandId, status: CommandStatus, sequence: u32) {
+        let before = self.outbox.len();
         for word in [16, u32::from(id), u32::from(status), sequence] {
             self.outbox.put_u32(word);
         }
+        self.said(before);
     }
 
     /// Gives back what others may still do.

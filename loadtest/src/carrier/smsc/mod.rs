@@ -28,7 +28,14 @@ mod user_data;
 pub use plan::{Manners, ReceiptForm, ReceiptIds, ReceiptRoute, Receipts, SmscPlan};
 pub use report::{Arrival, SmscReport};
 
-use crate::{clock, fleet::Ears};
+#[cfg(test)]
+pub(crate) use submission::tests::octets;
+
+use crate::{
+    carrier::tap::{Side, Tap},
+    clock,
+    fleet::Ears,
+};
 use desk::Desk;
 use post::Post;
 use std::{
@@ -45,6 +52,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// Connections at a time; a further one is closed at once.
 const MOST_LINES: usize = 256;
 
+/// The port that SMPP is registered for; captures name it.
+const PORT: u16 = 2775;
+
 /// A short message centre at work.
 #[derive(Debug)]
 pub struct Smsc {
@@ -60,6 +70,7 @@ pub(crate) struct Shared {
     password: String,
     seed: u64,
     desk: Mutex<Desk>,
+    tap: Option<Mutex<Tap>>,
     manners: Mutex<Arc<Manners>>,
     post: Post,
     ears: OnceLock<Ears>,
@@ -76,13 +87,15 @@ impl Smsc {
         let listener = TcpListener::bind(plan.listen).await?;
         let address = listener.local_addr()?;
         let (post, inbox) = Post::open();
-        let stop = CancellationToken::new();
+        let (stop, began) = (CancellationToken::new(), clock::now());
         let shared = Arc::new(Shared {
-            system_id: plan.system_id,
-            password: plan.password,
+            system_id: plan.system_id.clone(),
+            password: plan.password.clone(),
             seed: plan.seed,
-            desk: Mutex::new(Desk::new(clock::now(), plan.seed, plan.arrivals_kept)),
-            manners: Mutex::new(Arc::new(plan.manners)),
+            desk: Mutex::new(Desk::new(began, &plan)),
+            tap: (plan.traffic_kept > 0)
+                .then(|| Mutex::new(Tap::new(began, PORT, plan.traffic_kept))),
+            manners: Mutex::new(Arc::new(plan.manners.clone())),
             post,
             ears: OnceLock::new(),
             closed: AtomicBool::new(false),
@@ -140,6 +153,12 @@ impl Smsc {
         self.shared.desk().arrivals().to_vec()
     }
 
+    /// What went over its connections so far, as a file of libpcap's format: as much as [`SmscPlan::traffic_kept`] allows.
+    pub fn capture(&self) -> Vec<u8> {
+        let tap = self.shared.tap.as_ref();
+        tap.map(|tap| tap.lock().unwrap_or_else(PoisonError::into_inner).file()).unwrap_or_default()
+    }
+
     /// Closes everything; tells what it has seen.
     pub async fn stop(self) -> SmscReport {
         self.shared.stop.cancel();
@@ -158,6 +177,14 @@ impl Drop for Smsc {
 impl Shared {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something went over a connection.
+    fn saw(&self, line: u64, side: Side, octets: &[u8]) {
+        if let Some(tap) = &self.tap {
+            let now = clock::now();
+            tap.lock().unwrap_or_else(PoisonError::into_inner).saw(now, line, side, octets);
+        }
     }
 
     fn manners(&self) -> Arc<Manners> {

@@ -16,6 +16,11 @@ pub struct SmscPlan {
     pub seed: u64,
     /// So many messages are remembered one by one, the first ones.
     pub arrivals_kept: usize,
+    /// So many octets of what goes over its connections are kept for [`Smsc::capture`](super::Smsc::capture).
+    pub traffic_kept: usize,
+    /// What comes is made by a gateway of somebody else, from pushes of the server: it is read as a handset reads it, and
+    /// nothing but SMPP itself is judged.
+    pub foreign: bool,
     pub manners: Manners,
 }
 
@@ -28,6 +33,8 @@ impl Default for SmscPlan {
             password: "secret".to_owned(),
             seed: 1,
             arrivals_kept: 0,
+            traffic_kept: 0,
+            foreign: false,
             manners: Manners::default(),
         }
     }

@@ -39,6 +39,8 @@ struct Parameters<'a> {
     reference: Option<u16>,
     total: Option<u8>,
     number: Option<u8>,
+    /// One that no push needs.
+    unneeded: Option<u16>,
 }
 
 /// The length of a header: command length, id, status, sequence number.
@@ -120,7 +122,12 @@ impl<'a> Submission<'a> {
         let in_parameters =
             self.parameters.reference.is_some() || self.parameters.destination_port.is_some();
         let esm_class = if in_parameters { 0 } else { UDHI };
-        let table: [(bool, &str, String); 11] = [
+        let table: [(bool, &str, String); 12] = [
+            (
+                self.parameters.unneeded.is_none(),
+                "a parameter that nobody needs",
+                format!("{:#06x}", self.parameters.unneeded.unwrap_or_default()),
+            ),
             (matches!(self.service_type, b"" | b"WAP"), "service_type", says(self.service_type)),
             (source_fits, "source_addr", format!("{ton}/{npi} {:?}", says(source))),
             (to_fits, "destination_addr", format!("{to_ton}/{to_npi} of {} characters", to.len())),
@@ -161,7 +168,7 @@ impl<'a> Submission<'a> {
     /// Its share of a push, from whichever place it stands in.
     pub(crate) fn piece(&self) -> Result<Piece<'a>, Finding> {
         let wrong = |detail: &str| Err(Finding::new(Rule::UserDataHeader, detail));
-        let Parameters { payload, source_port, destination_port, reference, total, number } =
+        let Parameters { payload, source_port, destination_port, reference, total, number, .. } =
             self.parameters;
         let user_data = match (payload, self.short_message) {
             (Some(payload), []) => payload,
@@ -212,11 +219,9 @@ impl<'a> Parameters<'a> {
             }
             (0x020E, [total]) => self.total.replace(*total).is_some(),
             (0x020F, [number]) => self.number.replace(*number).is_some(),
-            (tag, value) => {
-                return Err(wrong(format!(
-                    "Nobody needs the parameter {tag:#06x} of {} octets.",
-                    value.len()
-                )));
+            (tag, _) => {
+                self.unneeded = Some(tag);
+                false
             }
         };
         if again { Err(wrong(format!("The parameter {tag:#06x} is there twice."))) } else { Ok(()) }
@@ -362,7 +367,9 @@ pub(crate) mod tests {
         let some = with_parameters(&bare, 0, &[&ports[..], &sar[..2]].concat());
         assert!(Submission::read(&some).unwrap().piece().is_err());
         let unknown = with_parameters(&bare, 0, &[(0x1400, &[1])]);
-        assert!(Submission::read(&unknown).is_err());
+        let findings = Submission::read(&unknown).unwrap().findings();
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].detail.contains("0x1400"), "{findings:?}");
     }
 
     #[test]
