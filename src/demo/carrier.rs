@@ -1,17 +1,21 @@
 //! What carries the notifications of a demo to the devices.
 
-use loadtest::{Fleet, Smsc, SmscPlan, SmscReport};
+use loadtest::{
+    Fleet, GatewayPlan, PushGateway, Smsc, SmscPlan, carrier::PerSecond, fleet::Breaches,
+};
+use std::{io, net::SocketAddr};
 
 /// How devices are notified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Route {
     Udp,
     Smpp,
+    Pap,
 }
 
 /// Notifications a second straight to addresses: more than two cores work off.
 const DATAGRAMS: u32 = 20_000;
-/// Short messages a second, as a contract may say.
+/// Messages a second, as a contract may say.
 const MESSAGES: u32 = 2_000;
 
 /// A carrier at work.
@@ -20,20 +24,27 @@ pub(crate) enum Carrier {
     /// The network of this machine.
     Air,
     Smsc(Smsc),
+    Gateway(PushGateway),
 }
 
 /// What a carrier has seen, and the limit that it was promised.
 #[derive(Debug)]
 pub(crate) struct Carried {
     pub(crate) limit: u32,
-    pub(crate) report: SmscReport,
+    pub(crate) messages: u64,
+    pub(crate) delivered: u64,
+    /// Those that the server has heard.
+    pub(crate) receipts: u64,
+    pub(crate) per_second: PerSecond,
+    pub(crate) breaches: Breaches,
 }
 
 impl Carrier {
-    pub(crate) async fn start(route: Route) -> std::io::Result<Self> {
+    pub(crate) async fn start(route: Route) -> io::Result<Self> {
         match route {
             Route::Udp => Ok(Self::Air),
             Route::Smpp => Smsc::start(SmscPlan::default()).await.map(Self::Smsc),
+            Route::Pap => PushGateway::start(GatewayPlan::default()).await.map(Self::Gateway),
         }
     }
 
@@ -51,14 +62,23 @@ impl Carrier {
                      password = \"{password}\"\nsource = \"DMSRV\"\nper_second = {MESSAGES}\nbinds = 2\nwindow = 50\n"
                 )
             }
+            Self::Gateway(gateway) => format!(
+                "[[route]]\nkind = \"pap\"\nname = \"ppg\"\nurls = [\"{}\"]\nreceipts_token = \"known-to-the-demo\"\n\
+                 per_second = {MESSAGES}\nconnections = 32\n",
+                gateway.url()
+            ),
         }
     }
 
-    /// From now on it reaches these devices.
-    pub(crate) fn serve(&self, fleet: &Fleet) {
+    /// From now on it reaches these devices; what became of messages is posted to `fronts`.
+    pub(crate) fn serve(&self, fleet: &Fleet, fronts: Vec<SocketAddr>) {
         match self {
             Self::Air => {}
             Self::Smsc(smsc) => smsc.serve(fleet.ears()),
+            Self::Gateway(gateway) => {
+                gateway.serve(fleet.ears());
+                gateway.post_to(fronts);
+            }
         }
     }
 
@@ -66,7 +86,28 @@ impl Carrier {
     pub(crate) async fn stop(self) -> Option<Carried> {
         match self {
             Self::Air => None,
-            Self::Smsc(smsc) => Some(Carried { limit: MESSAGES, report: smsc.stop().await }),
+            Self::Smsc(smsc) => {
+                let report = smsc.stop().await;
+                Some(Carried {
+                    limit: MESSAGES,
+                    messages: report.submitted,
+                    delivered: report.delivered,
+                    receipts: report.receipts,
+                    per_second: report.per_second,
+                    breaches: report.breaches,
+                })
+            }
+            Self::Gateway(gateway) => {
+                let report = gateway.stop().await;
+                Some(Carried {
+                    limit: MESSAGES,
+                    messages: report.pushes,
+                    delivered: report.delivered,
+                    receipts: report.results,
+                    per_second: report.per_second,
+                    breaches: report.breaches,
+                })
+            }
         }
     }
 }

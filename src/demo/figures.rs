@@ -102,7 +102,7 @@ impl Figures {
             written,
             result_events,
         } = measured;
-        let carrier = carried.as_ref().map(|carried| &carried.report.breaches);
+        let carrier = carried.as_ref().map(|carried| &carried.breaches);
         let noticed = || [&fleet.breaches].into_iter().chain(carrier);
         let (bulk, ended) = most_ended.unwrap_or((*elapsed, view.progress.ended));
         let spent = |of: usize| match (before.get(of), after.get(of)) {
@@ -167,13 +167,13 @@ fn share(of: u64, by: f64) -> f64 {
 }
 
 impl From<&Carried> for Carriage {
-    fn from(Carried { limit, report }: &Carried) -> Self {
+    fn from(carried: &Carried) -> Self {
         Self {
-            messages: report.submitted,
-            delivered: report.delivered,
-            receipts: report.receipts,
-            busiest_second: report.per_second.busiest,
-            limit: *limit,
+            messages: carried.messages,
+            delivered: carried.delivered,
+            receipts: carried.receipts,
+            busiest_second: carried.per_second.busiest,
+            limit: carried.limit,
         }
     }
 }

@@ -59,8 +59,8 @@ pub(crate) struct Args {
     /// With `--broker rabbitmq`: one that runs already, instead of a private one
     #[arg(long, value_name = "URL")]
     rabbitmq: Option<String>,
-    /// How devices are notified: in datagrams straight to their addresses, or in short messages through a simulated centre
-    /// that looks at every octet
+    /// How devices are notified: in datagrams straight to their addresses, in short messages through a simulated centre, or
+    /// through a simulated push proxy gateway; these two look at every octet
     #[arg(long, value_enum, default_value_t = carrier::Route::Udp)]
     route: carrier::Route,
     /// So many servers, each a process of its own, over one Redis; devices are spread over them
@@ -119,7 +119,7 @@ async fn demonstrate(
     })
     .await
     .context("the simulated fleet could not start")?;
-    site.carrier().serve(&fleet);
+    site.carried_to(&fleet);
     let bar = show::Bar::new(talk, args.devices);
     bar.say("registering");
     register(&site, &fleet, args.devices, &bar).await?;

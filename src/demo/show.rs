@@ -133,7 +133,7 @@ fn text(figures: &Figures) -> String {
         },
         match figures.carrier {
             Some(carrier) => format!(
-                "{} short messages, at most {} in any second of {} allowed; {} receipts",
+                "{} messages to the carrier, at most {} in any second of {} allowed; {} receipts",
                 carrier.messages, carrier.busiest_second, carrier.limit, carrier.receipts
             ),
             None => String::new(),

@@ -8,6 +8,7 @@ use super::{
     workers::{Done, Workers},
 };
 use anyhow::{Context, bail};
+use loadtest::Fleet;
 use server::{
     Running, campaigns,
     config::{Authority, Config},
@@ -114,9 +115,13 @@ impl Site {
         Ok((Self { servers, redis, broker, carrier, written: None }, authority))
     }
 
-    /// What carries the notifications.
-    pub(crate) fn carrier(&self) -> &Carrier {
-        &self.carrier
+    /// What carries the notifications finds these devices from now on.
+    pub(crate) fn carried_to(&self, fleet: &Fleet) {
+        let fronts = match &self.servers {
+            Servers::Here(running) => vec![running.devices],
+            Servers::Workers(workers) => workers.fronts(),
+        };
+        self.carrier.serve(fleet, fronts);
     }
 
     /// Where devices begin their sessions.
