@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Request,
     client::conn::http1::{self, SendRequest},
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
 use std::{
@@ -24,8 +24,6 @@ use wire::pap::Body;
 
 /// The largest answer that is read; a document of the protocol is a tenth of it.
 const LARGEST_ANSWER: usize = 64 * 1024;
-/// Says who calls, to people who read the gateway's log.
-const AGENT: &str = concat!("reveille/", env!("CARGO_PKG_VERSION"));
 
 /// Where pushes are posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,10 +173,10 @@ impl Gateway {
             .targets
             .get(link.target)
             .map_or(("", "/"), |target| (target.host.as_str(), target.path.as_str()));
+        // Nothing that need not be there: some gateways send the headers of the request on over the air, and a notification
+        // that would fit one short message takes two.
         let mut request = Request::post(path)
             .header(HOST, host)
-            .header(USER_AGENT, AGENT)
-            .header(ACCEPT, "application/xml")
             .header(CONTENT_TYPE, content_type)
             .body(Full::new(octets))
             .map_err(unwritable)?;
