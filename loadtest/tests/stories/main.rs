@@ -26,6 +26,8 @@ mod atomic;
 #[cfg(test)]
 mod broker_lost;
 #[cfg(test)]
+mod captured;
+#[cfg(test)]
 mod care;
 #[cfg(test)]
 mod chaos;
@@ -44,6 +46,8 @@ mod failures;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod foreign_peers;
+#[cfg(test)]
 mod hand_over;
 #[cfg(test)]
 mod killed;
@@ -59,6 +63,8 @@ mod overwrite;
 mod own_account;
 #[cfg(test)]
 mod pull;
+#[cfg(test)]
+mod push_gateway;
 #[cfg(test)]
 mod rejected;
 #[cfg(test)]
