@@ -28,6 +28,9 @@ pub mod connecting_a_push_gateway {}
 #[doc = include_str!("../customer-care.md")]
 pub mod customer_care {}
 
+#[doc = include_str!("../limits.md")]
+pub mod limits {}
+
 #[doc = include_str!("../campaign-document.md")]
 pub mod campaign_document {}
 
@@ -158,6 +161,9 @@ pub mod decisions {
 
     #[doc = include_str!("../decisions/0032_what_is_rejected_is_told_by_whoever_rejects_it.md")]
     pub mod d0032_what_is_rejected_is_told_by_whoever_rejects_it {}
+
+    #[doc = include_str!("../decisions/0037_limits_are_leased_by_who_has_work.md")]
+    pub mod d0037_limits_are_leased_by_who_has_work {}
 
     #[doc = include_str!("../decisions/0040_care_is_a_campaign_without_a_document.md")]
     pub mod d0040_care_is_a_campaign_without_a_document {}

@@ -54,6 +54,8 @@ mod killed;
 #[cfg(test)]
 mod large_values;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod normal_flow;
 #[cfg(test)]
 mod off_limits;

@@ -133,16 +133,11 @@ impl Redis {
 
     /// Answers nobody, with its connections open, until [`Self::go_on`].
     pub(crate) async fn stand_still(&self) {
-        self.signal("-STOP").await;
+        signal(&self.server, "-STOP").await;
     }
 
     pub(crate) async fn go_on(&self) {
-        self.signal("-CONT").await;
-    }
-
-    async fn signal(&self, signal: &str) {
-        let id = self.server.id().unwrap().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
+        signal(&self.server, "-CONT").await;
     }
 
     /// `kill -9`, and a start on the same files.
@@ -277,6 +272,15 @@ impl Serving {
         self.child.kill().await.unwrap();
     }
 
+    /// Does nothing at all until [`Self::go_on`].
+    pub(crate) async fn stand_still(&self) {
+        signal(&self.child, "-STOP").await;
+    }
+
+    pub(crate) async fn go_on(&self) {
+        signal(&self.child, "-CONT").await;
+    }
+
     /// `SIGTERM`, and waits for a clean end.
     pub(crate) async fn terminate(mut self) {
         let id = self.child.id().unwrap().to_string();
@@ -286,6 +290,11 @@ impl Serving {
             ended.unwrap_or_else(|_late| panic!("still there after {STOP:?}")).unwrap().success()
         );
     }
+}
+
+async fn signal(process: &Child, signal: &str) {
+    let id = process.id().unwrap().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
 }
 
 fn key_file(file: &Path, octet: &str) {

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 const SECOND: u64 = 1_000_000_000;
+/// How far a flow may run ahead, in nanoseconds: a fiftieth of a second.
+const EARLY: u64 = SECOND / 50;
 
 /// One limit of so many per second. The state is an instant in nanoseconds, so that rates above a thousand keep their
 /// evenness although the clock counts milliseconds.
@@ -26,20 +28,32 @@ impl Gcra {
 
     /// At most `per_second` (1 to [`Self::FASTEST`]) in any second, wherever that second begins.
     ///
-    /// Up to a fiftieth of that may come at once, the work of 20 ms, since a caller looks at the clock in steps; the
-    /// interval is stretched by what that burst adds, so that the promise holds with it.
+    /// A caller looks at the clock in steps and is late at times: a permit may come [`EARLY`] before its time, so that what was
+    /// late is made up for, and what is due within that time may come at once. The interval is stretched by it, so that the
+    /// promise holds.
     pub fn new(per_second: u32) -> Self {
         let per_second = u64::from(per_second.clamp(1, Self::FASTEST));
-        let burst = (per_second / 50).max(1);
-        let interval = SECOND.div_ceil(per_second - burst + 1);
-        Self { interval, ahead: interval * (burst - 1), due: 0 }
+        Self { interval: (SECOND + EARLY).div_ceil(per_second), ahead: EARLY, due: 0 }
+    }
+
+    /// A limit that begins with nothing saved up: its first permit comes after one interval.
+    pub fn empty(per_second: u32, now: Instant) -> Self {
+        let new = Self::new(per_second);
+        Self { due: nanoseconds(now).saturating_add(new.ahead).saturating_add(new.interval), ..new }
     }
 
     /// Takes `n` permits at once, or none and says how long to wait. More than a burst are granted once the flow is on time
     /// and are paid for afterwards: they are one act of the caller.
     pub fn take(&mut self, now: Instant, n: u32) -> Result<(), Duration> {
-        let now = now.0.saturating_mul(1_000_000);
-        let cost = self.interval.saturating_mul(n.into());
+        self.check(now, n)?;
+        self.due = self.due.max(nanoseconds(now)).saturating_add(self.cost(n));
+        Ok(())
+    }
+
+    /// Whether `n` permits could be taken at once; otherwise how long to wait.
+    pub fn check(&self, now: Instant, n: u32) -> Result<(), Duration> {
+        let now = nanoseconds(now);
+        let cost = self.cost(n);
         let start = self.due.max(now);
         // The last of the n may be early by `ahead`; a lone batch larger than that is measured from its first.
         let early = start.saturating_add(cost.saturating_sub(self.interval)).saturating_sub(now);
@@ -47,22 +61,37 @@ impl Gcra {
         if early > allowed {
             return Err(Duration::from_nanos(early - allowed));
         }
-        self.due = start.saturating_add(cost);
         Ok(())
     }
 
     /// How many could be taken now, one by one.
     pub fn available(&self, now: Instant) -> u32 {
-        let now = now.0.saturating_mul(1_000_000);
-        let lead = self.due.saturating_sub(now);
+        let lead = self.due.saturating_sub(nanoseconds(now));
         let free = self.ahead.checked_sub(lead).map_or(0, |rest| rest / self.interval + 1);
         u32::try_from(free).unwrap_or(u32::MAX)
     }
 
-    /// The same debt under another rate: a change of the rate gives nothing away.
-    pub fn at_rate(self, per_second: u32) -> Self {
-        Self { due: self.due, ..Self::new(per_second) }
+    /// Whether more was taken than the flow allows by now: what came at once is not paid for yet.
+    pub fn owes(&self, now: Instant) -> bool {
+        self.due > nanoseconds(now).saturating_add(self.ahead).saturating_add(self.interval)
     }
+
+    /// The same debt under another rate: a change of the rate gives nothing away, neither by what it forgets nor by a larger
+    /// burst.
+    pub fn at_rate(self, per_second: u32, now: Instant) -> Self {
+        let new = Self::new(per_second);
+        let saved = u64::from(self.available(now)).min(new.ahead / new.interval + 1);
+        let full = nanoseconds(now).saturating_add(new.ahead).saturating_add(new.interval);
+        Self { due: self.due.max(full.saturating_sub(saved * new.interval)), ..new }
+    }
+
+    fn cost(&self, n: u32) -> u64 {
+        self.interval.saturating_mul(n.into())
+    }
+}
+
+fn nanoseconds(at: Instant) -> u64 {
+    at.0.saturating_mul(1_000_000)
 }
 
 /// A pace that begins low and doubles, as long as what was done holds.
@@ -135,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_greedy_caller_gets_nearly_the_rate() {
-        for rate in [1, 2, 10, 49, 50, 100, 2_000, 20_000] {
+        for rate in [1, 2, 10, 49, 50, 90, 100, 2_000, 20_000] {
             let taken = taken_in(&mut Gcra::new(rate), 1_000_000, 1_010_000).len() as u64;
             let full = u64::from(rate) * 10;
             assert!(taken <= full && taken * 100 >= full * 97, "{taken} of {full}");
@@ -166,16 +195,40 @@ mod tests {
     fn the_wait_is_true() {
         let mut gcra = Gcra::new(4);
         gcra.take(Instant(1_000), 1).unwrap();
-        assert_eq!(gcra.take(Instant(1_000), 1), Err(Duration::from_millis(250)));
-        assert!(gcra.take(Instant(1_249), 1).is_err());
-        assert!(gcra.take(Instant(1_250), 1).is_ok());
+        assert_eq!(gcra.take(Instant(1_000), 1), Err(Duration::from_millis(235)));
+        assert!(gcra.take(Instant(1_234), 1).is_err());
+        assert!(gcra.take(Instant(1_235), 1).is_ok());
     }
 
     #[test]
     fn a_new_rate_keeps_the_debt() {
         let mut gcra = Gcra::new(1);
         gcra.take(Instant(5_000), 1).unwrap();
-        assert!(gcra.at_rate(10).take(Instant(5_000), 1).is_err());
+        assert!(gcra.at_rate(10, Instant(5_000)).take(Instant(5_000), 1).is_err());
+    }
+
+    #[test]
+    fn a_faster_rate_comes_without_a_larger_burst() {
+        let slow = Gcra::new(100);
+        let now = Instant(9_000);
+        assert_eq!(slow.available(now), 2);
+        let fast = slow.at_rate(10_000, now);
+        assert_eq!(fast.available(now), 2);
+        assert!(fast.at_rate(100, now).available(now) <= 2);
+    }
+
+    #[test]
+    fn what_begins_empty_lets_the_first_through_after_one_interval() {
+        let mut gcra = Gcra::empty(10, Instant(1_000));
+        assert_eq!(gcra.take(Instant(1_000), 1), Err(Duration::from_millis(102)));
+        assert!(gcra.take(Instant(1_102), 1).is_ok());
+    }
+
+    #[test]
+    fn several_at_once_are_paid_for_afterwards() {
+        let mut gcra = Gcra::new(1);
+        gcra.take(Instant(1_000), 3).unwrap();
+        assert!(gcra.owes(Instant(2_900)) && !gcra.owes(Instant(3_100)));
     }
 
     #[test]

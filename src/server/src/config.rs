@@ -230,6 +230,9 @@ pub struct Authority {
     /// `read`, `write`, `exec`, `admin`.
     #[serde(default)]
     pub scopes: Vec<Grant>,
+    /// Segments a second on all routes together; absent: as many as the routes bear.
+    #[serde(default)]
+    pub per_second: Option<u32>,
     /// Subtrees that belong to the user: never written, whatever the scopes say.
     #[serde(default = "defaults::user_owned")]
     pub user_owned: Vec<String>,

@@ -66,6 +66,13 @@ impl Deployment {
         self.shared.is_some()
     }
 
+    /// Whether this process has the settings of the others and knows of them.
+    pub(crate) fn takes_part(&self, now: Instant) -> bool {
+        let Some(shared) = &self.shared else { return true };
+        let views = shared.views();
+        views.fresh(now) && views.views.last().is_some_and(|(_, number)| number.is_some())
+    }
+
     /// This process's part of a limit for all of them; 0: it has to wait.
     pub(crate) fn share(&self, of: u32, now: Instant) -> u32 {
         let Some(shared) = &self.shared else { return of };

@@ -6,28 +6,33 @@
 mod batch;
 mod care;
 mod notice;
-mod permits;
+pub(crate) mod permits;
 mod pulled;
 #[cfg(test)]
 mod tests;
 
 use crate::{
+    campaigns::live::LiveCampaign,
     engine::Engine,
     metrics::labels::HeldBy,
     store::{Shard, StoreError, change::MOST_CHANGES},
     turn,
 };
 use permits::Permits;
+pub(crate) use permits::{Held, Pass, lease::Slowed};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 
-/// Batches on their way at one time.
-const BATCHES: usize = 8;
+/// Batches on their way at one time: what they hold waits for permits, or for the other side's answers.
+const BATCHES: usize = 64;
+/// Notifications on their way at one time.
+const MOST_UNDER_WAY: usize = 2_048;
 /// Devices in one batch: what one commit takes.
 #[expect(clippy::cast_possible_truncation, reason = "a commit takes a few dozen changes")]
 const BATCH: u32 = MOST_CHANGES as u32;
 /// How long to wait when every limit is used up for the moment.
 const BREATH: Duration = Duration::from_millis(2);
+
 /// Starts what notifies devices: care by itself, everything else in turn.
 pub(crate) fn start(engine: &Arc<Engine>, tasks: &mut JoinSet<()>) {
     tasks.spawn(run(Arc::clone(engine)));
@@ -36,11 +41,10 @@ pub(crate) fn start(engine: &Arc<Engine>, tasks: &mut JoinSet<()>) {
 
 /// Dispatches until `engine.stop`.
 async fn run(engine: Arc<Engine>) {
-    let mut permits = Permits::default();
-    let mut batches = JoinSet::new();
+    let mut batches = Batches::default();
     let mut first = 0;
     while !engine.stop.is_cancelled() {
-        let found = match round(&engine, &mut permits, &mut batches, &mut first).await {
+        let found = match round(&engine, &mut batches, &mut first).await {
             Ok(found) => found,
             Err(error) => {
                 tracing::warn!(
@@ -61,8 +65,53 @@ async fn run(engine: Arc<Engine>) {
             () = engine.stop.cancelled() => {}
         }
     }
-    // What was sent is committed before the process goes.
-    while batches.join_next().await.is_some() {}
+    // What was sent is committed before the process goes; what has no permit yet is left to others.
+    while batches.tasks.join_next().await.is_some() {}
+}
+
+/// Batches on their way.
+#[derive(Debug, Default)]
+struct Batches {
+    /// Each answers how many devices it had.
+    tasks: JoinSet<usize>,
+    devices: usize,
+}
+
+impl Batches {
+    /// Waits until there is room for another.
+    async fn room(&mut self) {
+        while self.tasks.len() >= BATCHES || self.devices >= MOST_UNDER_WAY {
+            match self.tasks.join_next().await {
+                Some(Ok(devices)) => self.devices = self.devices.saturating_sub(devices),
+                // Its number is not known: all others are counted anew.
+                Some(Err(error)) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a batch ended badly"
+                    );
+                    self.devices = self.devices.saturating_sub(BATCH as usize);
+                }
+                None => self.devices = 0,
+            }
+        }
+    }
+}
+
+impl Batches {
+    fn begin(&mut self, engine: &Arc<Engine>, live: &Arc<LiveCampaign>, taken: batch::Taken) {
+        let (engine, live) = (Arc::clone(engine), Arc::clone(live));
+        let devices = taken.devices.len();
+        self.devices += devices;
+        self.tasks.spawn(async move {
+            if let Err(error) = batch::notify(&engine, &live, taken).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a batch of notifications was not committed; its jobs come back"
+                );
+            }
+            devices
+        });
+    }
 }
 
 /// What one look at all shards found.
@@ -78,22 +127,27 @@ enum Round {
 
 async fn round(
     engine: &Arc<Engine>,
-    permits: &mut Permits,
-    batches: &mut JoinSet<()>,
+    batches: &mut Batches,
     first: &mut usize,
 ) -> Result<Round, StoreError> {
     let live = engine.live.snapshot();
     let now = engine.store.now().await?;
-    permits.forget_ended(&live);
+    engine.permits.forget_ended(&live);
     if !engine.live.fresh(now) {
         return Ok(Round::Idle);
     }
     let mut campaigns: Vec<_> = live.all().filter(|live| live.may_notify(now)).cloned().collect();
     campaigns.sort_by_key(|live| (live.campaign.lane(), live.seq));
+    let leave = |live, route| Arc::new(engine.permits.leave(engine, live, route));
+    let leaves: Vec<Vec<_>> = campaigns
+        .iter()
+        .map(|live| engine.config.routes.iter().map(|route| leave(live, route)).collect())
+        .collect();
     let mut found = Round::Idle;
     // Each round begins where the last one stopped, so that no shard is always served first.
     for shard in Shard::all().skip(*first).chain(Shard::all().take(*first)) {
-        for live in &campaigns {
+        let mut room_left = false;
+        for (live, leaves) in campaigns.iter().zip(&leaves) {
             if live.terms.pull_until.is_some() {
                 pulled::switch(engine, live, shard).await?;
             }
@@ -107,51 +161,38 @@ async fn round(
                 let now = engine.store.now().await?;
                 // A route that is away keeps its queue as it is: what is claimed from it is what another one can carry.
                 let Some(way) = engine.routes.way(&engine.config, route, now) else { continue };
-                let per_second = way.channel.per_second(way.route.per_second(), now);
-                let share = |of| engine.deployment.share(of, now);
-                let most = permits.available(live, way.route, per_second, share, now);
-                let most = most.min(BATCH).min(way.most);
+                let via = way.route.name();
+                let Some(leave) = leaves.iter().find(|leave| leave.route() == via) else {
+                    continue;
+                };
+                let most = engine.permits.room(engine, leave, now).min(BATCH).min(way.most);
                 if most == 0 {
                     found = Round::Limited;
                     continue;
                 }
+                room_left = true;
                 let queue = turn::waiting(live.campaign.lane(), live.seq, route.name());
-                let claimed = engine
-                    .store
-                    .claim(
-                        shard,
-                        std::slice::from_ref(&queue),
-                        most as usize,
-                        engine.config.dispatch.lease,
-                    )
-                    .await?;
+                let lease = engine.config.dispatch.lease;
+                let queues = std::slice::from_ref(&queue);
+                let claimed = engine.store.claim(shard, queues, most as usize, lease).await?;
                 if claimed.is_empty() {
                     continue;
                 }
-                permits.take(live, way.route, now, claimed.len());
                 way.channel.took_up(claimed.len(), now);
                 if found == Round::Idle {
                     found = Round::Busy;
                 }
-                while batches.len() >= BATCHES {
-                    batches.join_next().await;
-                }
-                let (engine, live) = (Arc::clone(engine), Arc::clone(live));
-                let taken = batch::Taken {
-                    shard,
-                    of: route.name().to_owned(),
-                    via: way.route.name().to_owned(),
-                    devices: claimed,
-                };
-                batches.spawn(async move {
-                    if let Err(error) = batch::notify(&engine, &live, taken).await {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "a batch of notifications was not committed; its jobs come back"
-                        );
-                    }
-                });
+                let (of, leave) = (route.name().to_owned(), Arc::clone(leave));
+                let places = Permits::take_up(&leave, claimed.len());
+                let taken = batch::Taken { shard, of, leave, devices: claimed, places };
+                batches.room().await;
+                batches.begin(engine, live, taken);
             }
+        }
+        if !room_left && found == Round::Limited {
+            // Nothing more can be taken up; the next round goes on here.
+            *first = shard.number().into();
+            break;
         }
     }
     if found == Round::Limited {

@@ -1,9 +1,10 @@
 //! The engine: the parts that every role shares, built once from the configuration.
 
 use crate::{
-    campaigns::live::Live, care, config::Config, deployment::Deployment, enroll::Desks, gate::Gate,
-    load::Load, metrics::Metrics, notify::Routes, readiness::Readiness, receipts::Awaited,
-    security::vault::Vault, sinks::Backlog, store::Store, update::UpdateError,
+    campaigns::live::Live, care, config::Config, deployment::Deployment,
+    dispatch::permits::Permits, enroll::Desks, gate::Gate, load::Load, metrics::Metrics,
+    notify::Routes, readiness::Readiness, receipts::Awaited, security::vault::Vault,
+    sinks::Backlog, store::Store, update::UpdateError,
 };
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -35,6 +36,8 @@ pub struct Engine {
     pub(crate) care: care::Desk,
     /// Messages whose receipts may come.
     pub(crate) awaited: Awaited,
+    /// The right to send, under all limits.
+    pub(crate) permits: Permits,
     pub(crate) stop: CancellationToken,
 }
 

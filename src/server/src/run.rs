@@ -89,6 +89,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         dispatch: Notify::new(),
         care: crate::care::Desk::default(),
         awaited: Awaited::default(),
+        permits: dispatch::permits::Permits::default(),
         stop: stop.clone(),
         config,
     });
@@ -106,10 +107,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
         }
     });
     tasks.spawn(watch(Arc::clone(&engine)));
-    // A part that ends by itself is a part that failed: what has nothing to do is not begun.
-    if engine.deployment.is_shared() {
-        tasks.spawn(deployment::run(Arc::clone(&engine)));
-    }
+    among_others(&engine, &mut tasks);
     tasks.spawn(enroll::run(Arc::clone(&engine)));
     dispatch::start(&engine, &mut tasks);
     tasks.spawn(deadlines::run(Arc::clone(&engine)));
@@ -179,6 +177,15 @@ impl Running {
                 "a part of the server failed"
             );
         }
+    }
+}
+
+/// What there is to do when others may share the store. A part that ends by itself is a part that failed: what has nothing to do
+/// is not begun.
+fn among_others(engine: &Arc<Engine>, tasks: &mut JoinSet<()>) {
+    if engine.deployment.is_shared() {
+        tasks.spawn(deployment::run(Arc::clone(engine)));
+        tasks.spawn(dispatch::permits::run(Arc::clone(engine)));
     }
 }
 

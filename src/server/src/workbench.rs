@@ -65,6 +65,7 @@ impl Workbench {
             dispatch: Notify::new(),
             care: crate::care::Desk::default(),
             awaited: Awaited::default(),
+            permits: crate::dispatch::permits::Permits::default(),
             stop,
             config,
         };

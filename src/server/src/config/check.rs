@@ -44,6 +44,7 @@ impl Config {
                     rights: vec![Right::Read, Right::Write, Right::Exec],
                 }],
                 user_owned: defaults::user_owned(),
+                per_second: None,
                 amqp_users: Vec::new(),
                 scope: defaults::no_scope(),
             });
@@ -242,6 +243,13 @@ impl Config {
                 key("server_id"),
                 format!("`{id}` belongs to another authority"),
                 "devices tell authorities apart by it: give each its own",
+            );
+        }
+        if authority.per_second == Some(0) {
+            findings.add(
+                key("per_second"),
+                "is 0: nothing would ever be sent",
+                "leave it out, or give it a limit",
             );
         }
         if !is_url(&authority.url) {

@@ -1,11 +1,15 @@
 //! One claim's devices: read, notified together, committed together.
 
-use super::notice;
+use super::{
+    notice,
+    permits::{Leave, Pass, Place},
+};
 use crate::{
     campaigns::live::LiveCampaign,
     care,
     engine::Engine,
     enroll,
+    gate::Closing,
     metrics::labels::{Milestone, NotSent},
     notify::{Attempt, Channel, Next, Push, SendError},
     receipts::Expected,
@@ -19,6 +23,7 @@ use campaign::{
     job::{Job, Outcome},
 };
 use futures_util::future::join_all;
+use std::sync::Arc;
 use wire::wap_push;
 
 /// How often a device is decided anew when others keep moving it.
@@ -36,6 +41,8 @@ pub(super) enum BatchError {
 struct Claim {
     id: DeviceId,
     tried: Option<Tried>,
+    /// Until it has a permit.
+    place: Option<Place>,
     /// Which attempt it was.
     attempt: u8,
 }
@@ -46,9 +53,10 @@ pub(super) struct Taken {
     pub(super) shard: Shard,
     /// The route whose queue they come from …
     pub(super) of: String,
-    /// … and the one that carries for it.
-    pub(super) via: String,
+    /// … and what they need to leave on the one that carries for it.
+    pub(super) leave: Arc<Leave>,
     pub(super) devices: Vec<Claimed>,
+    pub(super) places: Vec<Place>,
 }
 
 type Tried = Result<Vec<String>, SendError>;
@@ -59,22 +67,20 @@ pub(super) async fn notify(
     live: &LiveCampaign,
     taken: Taken,
 ) -> Result<(), BatchError> {
-    let Taken { shard, of, via, devices } = taken;
+    let Taken { shard, of, leave, devices, places } = taken;
+    let via = leave.route();
     let queue = turn::waiting(live.campaign.lane(), live.seq, &of);
     // Only queues of configured routes are claimed.
-    let counted = engine.metrics.route(&via);
+    let counted = engine.metrics.route(via);
     let stands_in = engine.metrics.route(&of).filter(|_| of != via);
-    let Some(channel) = engine.routes.get(&via) else { return Ok(()) };
+    let Some(channel) = engine.routes.get(via) else { return Ok(()) };
     let mut claims: Vec<Claim> = devices
         .iter()
-        .filter_map(|claimed| DeviceId::from_root(&claimed.member))
-        .map(|id| Claim { id, tried: None, attempt: 0 })
+        .zip(places)
+        .filter_map(|(claimed, place)| Some((DeviceId::from_root(&claimed.member)?, place)))
+        .map(|(id, place)| Claim { id, tried: None, place: Some(place), attempt: 0 })
         .collect();
-    // Care waits for nobody's batch; a device that answers in that moment is decided twice.
-    let _closed = match live.seq {
-        care::SEQ => engine.gate.try_close(shard),
-        _ => engine.gate.close(shard).await,
-    };
+    let closing = Closing::new(&engine.gate, shard);
     for _ in 0..TRIES {
         let keys: Vec<_> = claims.iter().map(|claim| claim.id.key(Table::Device)).collect();
         let rows = engine.store.read(shard, &keys).await?;
@@ -110,11 +116,12 @@ pub(super) async fn notify(
                 && in_time(turn, live)
             {
                 count_due(engine, turn, live.seq);
-                let (tried, left) = send(engine, turn, live, channel).await;
-                if let Some(stands_in) = stands_in.filter(|_| left.is_ok()) {
+                let pass = Pass::of_job(engine, &leave, claim.place.take(), &closing);
+                let (tried, left) = send(engine, turn, live, channel, &pass).await;
+                if let Some(stands_in) = stands_in.filter(|_| matches!(left, Some(Ok(())))) {
                     stands_in.carried_by_another();
                 }
-                if let Some(counted) = counted {
+                if let (Some(counted), Some(left)) = (counted, left) {
                     counted.count(left);
                 }
                 claim.tried = tried;
@@ -135,7 +142,7 @@ pub(super) async fn notify(
         for (claim, _) in
             claims.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Done)
         {
-            expect(engine, claim, live, &via);
+            expect(engine, claim, live, via);
         }
         claims = claims
             .into_iter()
@@ -234,14 +241,15 @@ async fn send(
     turn: &mut Turn,
     live: &LiveCampaign,
     channel: &Channel,
-) -> (Option<Tried>, Result<(), NotSent>) {
+    pass: &Pass<'_>,
+) -> (Option<Tried>, Option<Result<(), NotSent>>) {
     let octets = match notice::prepare(engine, turn, live) {
         Ok(octets) => octets,
         Err(unfit) => {
             let detail =
                 Detail { uri: None, status: None, phase: None, why: Some(unfit.to_string()) };
             turn.end(live.seq, Outcome::Unreachable, Some(detail));
-            return (None, Err(unfit.reason()));
+            return (None, Some(Err(unfit.reason())));
         }
     };
     let (run, so_far) = turn
@@ -262,10 +270,14 @@ async fn send(
             number: so_far.saturating_add(1),
         },
     };
-    let tried = channel.send(&turn.device, &push, turn.now()).await;
+    let tried = channel.send(&turn.device, &push, turn.now(), pass).await;
+    if tried.as_ref().is_err_and(SendError::is_held) {
+        // It goes back to its queue as it was.
+        return (None, None);
+    }
     if let Err(error) = &tried {
         tracing::debug!(error = error as &dyn std::error::Error, "a notification did not leave");
     }
     let left = tried.as_ref().map(drop).map_err(SendError::reason);
-    (Some(tried), left)
+    (Some(tried), Some(left))
 }

@@ -1,6 +1,6 @@
 //! Care goes first: a loop of its own, woken when a care job comes, so that it never waits behind a batch of anything else.
 
-use super::{batch, permits};
+use super::{batch, permits::Permits};
 use crate::{
     campaigns::live,
     care::bell,
@@ -21,17 +21,11 @@ const LISTEN: Duration = Duration::from_millis(50);
 const MOST: usize = 16;
 /// Batches on their way at one time.
 const BATCHES: usize = 64;
-/// How long to wait when the route's part for care is used up for the moment.
-const BREATH: Duration = Duration::from_millis(2);
 
 /// Notifies devices that have a care job until `engine.stop`.
 pub(crate) async fn run(engine: Arc<Engine>) {
     let Some(mut rung) = engine.care.bell.listen() else { return };
-    let mut care = Care {
-        engine: Arc::clone(&engine),
-        permits: permits::CarePermits::default(),
-        batches: JoinSet::new(),
-    };
+    let mut care = Care { engine: Arc::clone(&engine), batches: JoinSet::new() };
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut listen = tokio::time::interval(LISTEN);
@@ -61,7 +55,6 @@ pub(crate) async fn run(engine: Arc<Engine>) {
 
 struct Care {
     engine: Arc<Engine>,
-    permits: permits::CarePermits,
     batches: JoinSet<()>,
 }
 
@@ -128,25 +121,21 @@ impl Care {
                 if let Some(channel) = self.engine.routes.get(via.name()) {
                     channel.took_up(of_route.len(), now);
                 }
-                let via_name = via.name().to_owned();
-                let taken = batch::Taken { shard, of, via: via_name, devices: of_route };
-                self.notify(&via, taken).await?;
+                self.notify(shard, of, &via, of_route).await;
             }
         }
         Ok(())
     }
 
-    async fn notify(&mut self, via: &Route, taken: batch::Taken) -> Result<(), StoreError> {
-        for _ in &taken.devices {
-            while !self.permit(via).await? {
-                tokio::time::sleep(BREATH).await;
-            }
-        }
+    async fn notify(&mut self, shard: Shard, of: String, via: &Route, claimed: Vec<Claimed>) {
         while self.batches.len() >= BATCHES {
             self.batches.join_next().await;
         }
         while self.batches.try_join_next().is_some() {}
         let engine = Arc::clone(&self.engine);
+        let leave = Arc::new(engine.permits.leave(&engine, live::care(), via));
+        let places = Permits::take_up(&leave, claimed.len());
+        let taken = batch::Taken { shard, of, leave, devices: claimed, places };
         self.batches.spawn(async move {
             if let Err(error) = batch::notify(&engine, live::care(), taken).await {
                 tracing::warn!(
@@ -155,15 +144,5 @@ impl Care {
                 );
             }
         });
-        Ok(())
-    }
-
-    /// Takes a permit out of the part of the route that is care's.
-    async fn permit(&mut self, route: &Route) -> Result<bool, StoreError> {
-        let now = self.engine.store.now().await?;
-        let Some(channel) = self.engine.routes.get(route.name()) else { return Ok(true) };
-        let per_second = channel.per_second(route.per_second(), now);
-        let share = |of| self.engine.deployment.share(of, now);
-        Ok(self.permits.take(route, per_second, share, now) || self.engine.stop.is_cancelled())
     }
 }

@@ -17,6 +17,7 @@ pub(crate) use tls::Tls;
 
 use crate::{
     config::{self, Config, Network, Route, Secret},
+    dispatch::{Held, Pass, Slowed},
     metrics::labels::{NotSent, RouteCondition},
     routing,
     rows::{Device, DeviceId},
@@ -41,6 +42,7 @@ use throttle::Throttle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use udp::{UdpError, UdpRoute};
+use wire::sms;
 
 /// The routes of this process, by name.
 #[derive(Debug)]
@@ -109,6 +111,14 @@ pub(crate) struct Push<'a> {
     pub(crate) attempt: Attempt<'a>,
 }
 
+impl Push<'_> {
+    /// The short messages that it takes on the air, for whoever leaves cutting it to the gateway.
+    pub(crate) fn segments(&self) -> u32 {
+        let parts = sms::segments(self.octets, sms::SOURCE_PORT, sms::Reference::Short(0));
+        parts.map_or(1, |parts| u32::try_from(parts.len()).unwrap_or(u32::MAX))
+    }
+}
+
 /// Which notification it is: two with the same values are one that is repeated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt<'a> {
@@ -129,14 +139,26 @@ pub(crate) enum SendError {
     Smpp(#[from] SmppError),
     #[error(transparent)]
     Pap(#[from] PapError),
+    #[error(transparent)]
+    Held(#[from] Held),
 }
 
 impl SendError {
+    /// Whether nothing was tried: no permit came.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(
+            self,
+            Self::Held(_)
+                | Self::Smpp(SmppError::Held(_))
+                | Self::Pap(PapError::Trouble(Trouble::Held(_)))
+        )
+    }
+
     pub(crate) fn remedy(&self) -> Remedy {
         match self {
             Self::Udp(UdpError::NoAddress) => Remedy::GiveUp,
             // Nobody answers a datagram: what the network says of one is a moment's matter.
-            Self::Udp(UdpError::Refused(_)) => Remedy::Later,
+            Self::Udp(UdpError::Refused(_)) | Self::Held(_) => Remedy::Later,
             Self::Smpp(error) => error.remedy(),
             Self::Pap(error) => error.remedy().0,
         }
@@ -145,7 +167,7 @@ impl SendError {
     /// What a person can do about it, where anything.
     fn setting(&self) -> &'static str {
         match self {
-            Self::Udp(_) => "",
+            Self::Udp(_) | Self::Held(_) => "",
             Self::Smpp(error) => error.setting(),
             Self::Pap(error) => error.remedy().1,
         }
@@ -154,7 +176,7 @@ impl SendError {
     /// What it says of the route, rather than of this one notification.
     fn standing(&self) -> Standing {
         match self {
-            Self::Udp(_) => Standing::Unknown,
+            Self::Udp(_) | Self::Held(_) => Standing::Unknown,
             Self::Smpp(error) => error.standing(),
             Self::Pap(error) => error.standing(),
         }
@@ -172,10 +194,15 @@ impl SendError {
             Self::Smpp(SmppError::Submission(_)) | Self::Pap(PapError::Unfit(Unfit::Write(_))) => {
                 NotSent::Unwritable
             }
-            Self::Smpp(SmppError::NoBind | SmppError::Unsent(smpp::Unsent::NotWritten))
-            | Self::Pap(PapError::Trouble(Trouble::NoRoom | Trouble::Unreachable(_))) => {
-                NotSent::Down
-            }
+            Self::Smpp(
+                SmppError::NoBind
+                | SmppError::Unsent(smpp::Unsent::NotWritten)
+                | SmppError::Held(_),
+            )
+            | Self::Held(_)
+            | Self::Pap(PapError::Trouble(
+                Trouble::Held(_) | Trouble::NoRoom | Trouble::Unreachable(_),
+            )) => NotSent::Down,
             Self::Smpp(SmppError::Unsent(smpp::Unsent::Unanswered))
             | Self::Pap(PapError::Trouble(Trouble::Unanswered(_))) => NotSent::Unanswered,
             Self::Smpp(SmppError::Unsent(smpp::Unsent::Refused(_)))
@@ -212,7 +239,7 @@ impl SendError {
                 _,
             ) => Next::Refused,
             // It never came to whoever would have to carry it.
-            (Self::Smpp(_) | Self::Pap(_), _) => Next::Postponed(SLOW),
+            (Self::Smpp(_) | Self::Pap(_) | Self::Held(_), _) => Next::Postponed(SLOW),
         }
     }
 }
@@ -429,6 +456,7 @@ fn start_smpp(
         receipt_id: smpp.receipt_id,
         receipts: smpp.receipts,
         long_references: smpp.long_references,
+        segmentation: smpp.segmentation,
     };
     Ok(SmppRoute::start(settings, sender, stop))
 }
@@ -478,22 +506,36 @@ impl Channel {
         self.health().breaker.took_up(u32::try_from(devices).unwrap_or(u32::MAX), now);
     }
 
-    /// The pace that it bears at the moment, of the pace that it is configured for.
-    pub(crate) fn per_second(&self, configured: u32, now: Instant) -> u32 {
-        self.health().throttle.of(configured, now)
+    /// The part of its configured pace that it bears at the moment, of a thousand.
+    pub(crate) fn slowed(&self, now: Instant) -> u16 {
+        self.health().throttle.of_thousand(now)
     }
 
-    /// Hands a push over; what comes back are the ids under which receipts will come.
+    /// What the other side said of our pace last, to be told to other processes.
+    pub(crate) fn learnt(&self) -> Option<Slowed> {
+        self.health().throttle.learnt()
+    }
+
+    /// What other processes know of it.
+    pub(crate) fn learn(&self, told: Option<Slowed>) {
+        if let Some(told) = told {
+            self.health().throttle.learn(told);
+        }
+    }
+
+    /// Hands a push over as soon as it has its permits; what comes back are the ids under which receipts will come.
     pub(crate) async fn send(
         &self,
         device: &Device,
         push: &Push<'_>,
         now: Instant,
+        pass: &Pass<'_>,
     ) -> Result<Vec<String>, SendError> {
         let sent = match &self.carrier {
             Carrier::Udp(route) => {
                 let address = device.address.as_deref().ok_or(UdpError::NoAddress)?;
                 let to = route.address(address)?;
+                pass.segments(1).await?;
                 route.send(to, push.octets).await.map(|()| Vec::new()).map_err(SendError::from)
             }
             Carrier::Smpp(route) => {
@@ -502,13 +544,16 @@ impl Channel {
                 let notice = Notice {
                     number,
                     push: push.octets,
+                    segments: push.segments(),
                     reference: push.reference,
                     validity: push.validity,
                     urgent: push.urgent,
                 };
-                route.send(&notice).await.map_err(SendError::from)
+                route.send(&notice, pass).await.map_err(SendError::from)
             }
-            Carrier::Pap(route) => route.send(device, push, now).await.map_err(SendError::from),
+            Carrier::Pap(route) => {
+                route.send(device, push, now, pass).await.map_err(SendError::from)
+            }
         };
         let mut health = self.health();
         if sent.as_ref().is_err_and(|error| error.remedy() == Remedy::SlowDown) {

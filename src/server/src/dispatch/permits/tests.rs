@@ -1,4 +1,6 @@
-//! Permits: what a route and a campaign's pace let through together.
+//! Permits: what routes, authorities and paces let through together, in one process and in several.
+
+mod together;
 
 use super::*;
 use crate::workbench::Workbench;
@@ -6,9 +8,9 @@ use std::time::Duration;
 
 const NOW: Instant = Instant(1_000_000);
 
-fn route(per_second: u32) -> Route {
+fn route(name: &str, per_second: u32) -> Route {
     Route::Udp {
-        name: "udp".to_owned(),
+        name: name.to_owned(),
         per_second,
         bind: "127.0.0.1:0".parse().unwrap(),
         port: 2948,
@@ -18,13 +20,15 @@ fn route(per_second: u32) -> Route {
     }
 }
 
-/// Takes all there is in each millisecond of a second.
-fn in_a_second(permits: &mut Permits, live: &LiveCampaign, route: &Route, from: u64) -> usize {
-    let mut taken = 0;
+/// Takes all there is for these in each millisecond of a second, in turn; answers what each got.
+fn in_a_second<const N: usize>(bench: &Workbench, leaves: [&Leave; N], from: u64) -> [u32; N] {
+    let mut taken = [0; N];
     for now in (from..from + 1000).map(Instant) {
-        let n = permits.available(live, route, route.per_second(), |of| of, now) as usize;
-        permits.take(live, route, now, n);
-        taken += n;
+        for (leave, taken) in leaves.iter().zip(&mut taken) {
+            while bench.permits.grant(bench, leave, 1, true, now).is_ok() {
+                *taken += 1;
+            }
+        }
     }
     taken
 }
@@ -35,44 +39,100 @@ async fn the_tighter_of_two_limits_holds() {
     let bench = Workbench::new().await;
     let slow = bench.launch("slow", "pace: {per_second: 50}").await;
     let free = bench.launch("free", "").await;
-    let route = route(200);
-    assert!((45..=50).contains(&in_a_second(&mut Permits::default(), &slow, &route, NOW.0)));
-    assert!((180..=200).contains(&in_a_second(&mut Permits::default(), &free, &route, NOW.0)));
-    // Two campaigns share their route.
-    let mut permits = Permits::default();
-    let both = (0..1000).map(|step| {
-        let now = Instant(NOW.0 + step);
-        let mut taken = 0;
-        for live in [&slow, &free] {
-            let n = permits.available(live, &route, route.per_second(), |of| of, now) as usize;
-            permits.take(live, &route, now, n);
-            taken += n;
-        }
-        taken
-    });
-    assert!(both.sum::<usize>() <= 200);
+    let one = bench.permits.leave(&bench, &slow, &route("one", 200));
+    assert!((45..=50).contains(&in_a_second(&bench, [&one], NOW.0)[0]));
+    // Two campaigns share their route: nine tenths of it, the rest is kept for care.
+    let route = route("two", 200);
+    let leaves = [&slow, &free].map(|live| bench.permits.leave(&bench, live, &route));
+    let [slow, free] = in_a_second(&bench, [&leaves[0], &leaves[1]], NOW.0 + 10_000);
+    assert!((45..=50).contains(&slow) && (170..=180).contains(&(slow + free)), "{slow} {free}");
 }
 
 #[tokio::test]
-async fn what_is_not_taken_is_not_used_up() {
+async fn nothing_is_charged_when_one_of_several_limits_refuses() {
+    let bench = Workbench::new().await;
+    let slow = bench.launch("slow", "pace: {per_second: 1}").await;
+    let free = bench.launch("free", "").await;
+    let route = route("one", 100);
+    let [slow, free] = [&slow, &free].map(|live| bench.permits.leave(&bench, live, &route));
+    bench.permits.grant(&bench, &slow, 1, true, NOW).unwrap();
+    for now in NOW.0 + 100..NOW.0 + 300 {
+        bench.permits.grant(&bench, &slow, 1, true, Instant(now)).unwrap_err();
+    }
+    let later = Instant(NOW.0 + 300);
+    assert!(bench.permits.grant(&bench, &free, 1, true, later).is_ok(), "the route is unused");
+}
+
+/// C2: limits of routes count segments, a pace counts devices.
+#[tokio::test]
+async fn a_push_of_three_segments_counts_thrice_for_the_route_and_once_for_the_pace() {
+    let bench = Workbench::new().await;
+    let live = bench.launch("a", "pace: {per_second: 20}").await;
+    let leave = bench.permits.leave(&bench, &live, &route("one", 34));
+    let mut pushes = 0;
+    for now in (NOW.0..NOW.0 + 1_000).map(Instant) {
+        while bench.permits.grant(&bench, &leave, 3, true, now).is_ok() {
+            pushes += 1;
+        }
+    }
+    assert!((9..=11).contains(&pushes), "{pushes} of 31 segments");
+}
+
+/// R12: a mass campaign that uses up its route leaves a tenth of it to care, at any moment.
+#[tokio::test]
+async fn care_passes_while_a_mass_campaign_uses_up_the_route() {
+    let bench = Workbench::new().await;
+    let mass = bench.launch("mass", "").await;
+    let care = bench.launch("care", "lane: care").await;
+    let route = route("one", 100);
+    let [mass, care] = [&mass, &care].map(|live| bench.permits.leave(&bench, live, &route));
+    let [taken] = in_a_second(&bench, [&mass], NOW.0);
+    assert!((85..=90).contains(&taken), "{taken}");
+    let at = NOW.0 + 1_000;
+    assert!(bench.permits.grant(&bench, &mass, 1, true, Instant(at)).is_err());
+    assert!(bench.permits.grant(&bench, &care, 1, true, Instant(at)).is_ok());
+    // And it comes first where both want the same.
+    let [with_care, by_care] = in_a_second(&bench, [&mass, &care], at);
+    assert!(by_care >= 90 && with_care + by_care <= 100, "{with_care} {by_care}");
+}
+
+/// A storm of triggers starves nobody.
+#[tokio::test]
+async fn urgent_campaigns_have_three_tenths_of_a_route() {
+    let bench = Workbench::new().await;
+    let mass = bench.launch("mass", "").await;
+    let urgent = bench.launch("urgent", "lane: urgent").await;
+    let route = route("one", 100);
+    let [mass, urgent] = [&mass, &urgent].map(|live| bench.permits.leave(&bench, live, &route));
+    let [by_mass, by_urgent] = in_a_second(&bench, [&mass, &urgent], NOW.0);
+    assert!((27..=30).contains(&by_urgent), "{by_urgent}");
+    assert!(by_mass >= 55 && by_mass + by_urgent <= 90, "{by_mass}");
+}
+
+#[tokio::test]
+async fn as_much_is_taken_up_as_will_have_permits_soon() {
     let bench = Workbench::new().await;
     let live = bench.launch("a", "pace: {per_second: 100}").await;
-    let mut permits = Permits::default();
-    let there = permits.available(&live, &route(1000), 1000, |of| of, NOW);
-    assert!(there > 0);
-    assert_eq!(permits.available(&live, &route(1000), 1000, |of| of, NOW), there);
-    permits.take(&live, &route(1000), NOW, there as usize);
-    assert_eq!(permits.available(&live, &route(1000), 1000, |of| of, NOW), 0);
+    let leave = bench.permits.leave(&bench, &live, &route("one", 1_000));
+    assert_eq!(bench.permits.room(&bench, &leave, NOW), 2, "at nearly the same time");
+    let places = Permits::take_up(&leave, 9);
+    assert_eq!(bench.permits.room(&bench, &leave, NOW), 1);
+    let last = Permits::take_up(&leave, 1);
+    assert_eq!(bench.permits.room(&bench, &leave, NOW), 0, "the work of a tenth of a second");
+    drop((places, last));
+    assert_eq!(bench.permits.room(&bench, &leave, NOW), 2);
 }
 
 #[tokio::test]
 async fn the_permits_of_ended_campaigns_are_forgotten() {
     let bench = Workbench::new().await;
     let live = bench.launch("a", "pace: {per_second: 100}").await;
-    let mut permits = Permits::default();
-    permits.available(&live, &route(1000), 1000, |of| of, NOW);
-    permits.forget_ended(&bench.live.snapshot());
-    assert_eq!(permits.campaigns.len(), 1);
-    permits.forget_ended(&Snapshot::default());
-    assert!(permits.campaigns.is_empty());
+    let leave = bench.permits.leave(&bench, &live, &route("one", 1_000));
+    bench.permits.grant(&bench, &leave, 1, true, NOW).unwrap();
+    let known = |limit| bench.permits.state().buckets.contains_key(&limit);
+    bench.permits.forget_ended(&bench.live.snapshot());
+    assert!(known(Limit::Pace(live.seq)));
+    bench.permits.forget_ended(&Snapshot::default());
+    assert!(!known(Limit::Pace(live.seq)) && known(Limit::Route("one".into())));
+    assert!(bench.permits.state().queues.is_empty());
 }

@@ -2,7 +2,10 @@
 //!
 //! HTTP/1.1 answers in turn, so the number of connections is the number of pushes that may wait for their answer.
 
-use crate::notify::Tls;
+use crate::{
+    dispatch::{Held, Pass},
+    notify::Tls,
+};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -59,6 +62,8 @@ pub(crate) enum Trouble {
     /// It may have been taken.
     #[error("the gateway did not answer")]
     Unanswered(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Held(#[from] Held),
 }
 
 /// A gateway, and the connections to it.
@@ -84,14 +89,19 @@ impl Gateway {
         Self { links, places, idle: Mutex::default(), next: AtomicUsize::new(0) }
     }
 
-    /// Posts a body and reads the answer: HTTP status and octets.
-    pub(crate) async fn post(&self, body: Body) -> Result<(u16, Bytes), Trouble> {
+    /// Posts a body as soon as it may, and reads the answer: HTTP status and octets. `segments` is what it counts for.
+    pub(crate) async fn post(
+        &self,
+        body: Body,
+        segments: u32,
+        pass: &Pass<'_>,
+    ) -> Result<(u16, Bytes), Trouble> {
         let patience = self.links.response_timeout;
         let waiting = tokio::time::timeout(patience, self.places.acquire()).await;
         let Ok(Ok(_place)) = waiting else { return Err(Trouble::NoRoom) };
         let octets = Bytes::from(body.octets);
         loop {
-            let mut link = self.link().await?;
+            let mut link = pass.after(self.link(), segments).await?;
             let request = self.request(&link, &body.content_type, octets.clone())?;
             let exchange = exchange(&mut link.requests, request);
             let answer = match tokio::time::timeout(patience, exchange).await {

@@ -19,6 +19,7 @@ pub(crate) use gateway::{Gateway, Links, Target, Trouble};
 pub(crate) use submission::{Form, Unfit};
 
 use crate::{
+    dispatch::Pass,
     notify::{Push, Remedy, Standing},
     rows::Device,
 };
@@ -70,7 +71,9 @@ impl PapError {
     pub(crate) fn standing(&self) -> Standing {
         match self {
             Self::Unfit(Unfit::NoNumber(_))
-            | Self::Trouble(Trouble::NoRoom | Trouble::Unanswered(_)) => Standing::Unknown,
+            | Self::Trouble(Trouble::NoRoom | Trouble::Unanswered(_) | Trouble::Held(_)) => {
+                Standing::Unknown
+            }
             Self::Trouble(Trouble::Unreachable(_)) | Self::Http(500..) => Standing::Fails,
             Self::Unfit(Unfit::Write(_))
             | Self::Http(_)
@@ -99,9 +102,10 @@ impl PapRoute {
         device: &Device,
         push: &Push<'_>,
         now: Instant,
+        pass: &Pass<'_>,
     ) -> Result<Vec<String>, PapError> {
         let submission = self.form.submission(device, push, now)?;
-        let (status, answer) = self.gateway.post(submission.body).await?;
+        let (status, answer) = self.gateway.post(submission.body, push.segments(), pass).await?;
         judge(status, &answer)?;
         Ok(if self.form.asks_for_results() { vec![submission.push_id] } else { Vec::new() })
     }

@@ -1,6 +1,7 @@
 //! Pushes against a small gateway of the tests: what it hears is compared octet for octet, what it answers is scripted.
 
 use super::*;
+use crate::dispatch::Pass;
 use crate::{
     config::{self, Config, Route},
     notify::Attempt,
@@ -137,12 +138,13 @@ async fn a_notification_is_posted_octet_for_octet_as_a_push_message() {
     let route = route(&[&ppg.at], "user = \"pusher\"\npassword = \"secret\"");
     let notice = Notice::new().await;
     let push = notice.push(1);
-    let (sent, heard) = tokio::join!(route.send(&notice.device, &push, now()), async {
-        let mut stream = ppg.accept().await;
-        let heard = hear(&mut stream).await;
-        answer(&mut stream, 202, &vector("pap/02-push-response-accepted.xml")).await;
-        heard
-    });
+    let (sent, heard) =
+        tokio::join!(route.send(&notice.device, &push, now(), &Pass::Free), async {
+            let mut stream = ppg.accept().await;
+            let heard = hear(&mut stream).await;
+            answer(&mut stream, 202, &vector("pap/02-push-response-accepted.xml")).await;
+            heard
+        });
     let id = sent.unwrap().pop().unwrap();
     let (digest, rest) = id.split_once('-').unwrap();
     assert_eq!((digest.len(), rest), (32, "1@dm.operator.example"));
@@ -286,7 +288,7 @@ async fn each_answer_has_its_remedy() {
     };
     let client = async {
         for (status, body, wanted, standing) in &cases {
-            let sent = route.send(&notice.device, &push, now()).await;
+            let sent = route.send(&notice.device, &push, now(), &Pass::Free).await;
             let told = format!("{status} {}: {sent:?}", String::from_utf8_lossy(body));
             let stands = sent.as_ref().map_or_else(PapError::standing, |_| Standing::Carries);
             assert_eq!(stands, *standing, "{told}");
@@ -322,9 +324,9 @@ async fn a_kept_connection_that_the_gateway_closed_costs_no_push() {
     };
     let client = async {
         for _ in 0..2 {
-            route.send(&notice.device, &push, now()).await.unwrap();
+            route.send(&notice.device, &push, now(), &Pass::Free).await.unwrap();
         }
-        let error = route.send(&notice.device, &push, now()).await.unwrap_err();
+        let error = route.send(&notice.device, &push, now(), &Pass::Free).await.unwrap_err();
         assert!(matches!(error, PapError::Trouble(Trouble::Unanswered(_))), "{error:?}");
     };
     tokio::join!(server, client);
@@ -337,18 +339,20 @@ async fn a_gateway_that_is_away_is_passed_over_and_one_that_is_silent_is_given_u
     let notice = Notice::new().await;
     let push = notice.push(1);
     let accepted = vector("pap/02-push-response-accepted.xml");
-    let (sent, mut stream) = tokio::join!(route.send(&notice.device, &push, now()), async {
-        let mut stream = ppg.accept().await;
-        hear(&mut stream).await;
-        answer(&mut stream, 202, &accepted).await;
-        stream
-    });
+    let (sent, mut stream) =
+        tokio::join!(route.send(&notice.device, &push, now(), &Pass::Free), async {
+            let mut stream = ppg.accept().await;
+            hear(&mut stream).await;
+            answer(&mut stream, 202, &accepted).await;
+            stream
+        });
     sent.unwrap();
-    let (sent, _) = tokio::join!(route.send(&notice.device, &push, now()), hear(&mut stream));
+    let (sent, _) =
+        tokio::join!(route.send(&notice.device, &push, now(), &Pass::Free), hear(&mut stream));
     let error = sent.unwrap_err();
     assert!(matches!(error, PapError::Trouble(Trouble::Unanswered(_))), "{error:?}");
     drop((stream, ppg));
-    let error = route.send(&notice.device, &push, now()).await.unwrap_err();
+    let error = route.send(&notice.device, &push, now(), &Pass::Free).await.unwrap_err();
     assert!(matches!(error, PapError::Trouble(Trouble::Unreachable(_))), "{error:?}");
     assert_eq!((error.remedy().0, error.standing()), (Remedy::Later, Standing::Fails));
 }
@@ -359,7 +363,7 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
     let route = route(&[&ppg.at], "connections = 1");
     let notice = Notice::new().await;
     let push = notice.push(1);
-    let (sent, ()) = tokio::join!(route.send(&notice.device, &push, now()), async {
+    let (sent, ()) = tokio::join!(route.send(&notice.device, &push, now(), &Pass::Free), async {
         let mut stream = ppg.accept().await;
         hear(&mut stream).await;
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n";

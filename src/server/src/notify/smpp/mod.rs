@@ -20,6 +20,7 @@ pub(crate) use link::Unsent;
 
 use crate::{
     config::Secret,
+    dispatch::{Held, Pass},
     notify::{Receipt, Remedy, Standing, Tls},
 };
 use bind::{Bind, Role};
@@ -33,8 +34,8 @@ use std::{
     },
     time::Duration,
 };
-use submission::{Sender, SubmissionError};
-use tokio::sync::{mpsc, oneshot};
+use submission::{Segmentation, Sender, SubmissionError};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use wire::sms::Reference;
 
@@ -61,6 +62,7 @@ pub(crate) struct Settings {
     pub(crate) receipt_id: ReceiptId,
     pub(crate) receipts: bool,
     pub(crate) long_references: bool,
+    pub(crate) segmentation: Segmentation,
 }
 
 /// Which binds a route makes.
@@ -79,6 +81,8 @@ pub enum Mode {
 pub(crate) struct Notice<'a> {
     pub(crate) number: &'a str,
     pub(crate) push: &'a [u8],
+    /// The short messages that it takes on the air.
+    pub(crate) segments: u32,
     /// Names the parts of the push; the same for the same octets (D4).
     pub(crate) reference: u16,
     /// How long it is worth delivering: until the attempt's deadline.
@@ -95,6 +99,8 @@ pub(crate) enum SmppError {
     NoBind,
     #[error(transparent)]
     Unsent(#[from] Unsent),
+    #[error(transparent)]
+    Held(#[from] Held),
 }
 
 impl SmppError {
@@ -105,7 +111,9 @@ impl SmppError {
                 "the device's `msisdn`"
             }
             Self::Submission(_) => "`segmentation`, `source` and `service_type`",
-            Self::NoBind | Self::Unsent(Unsent::NotWritten | Unsent::Unanswered) => "",
+            Self::NoBind
+            | Self::Unsent(Unsent::NotWritten | Unsent::Unanswered)
+            | Self::Held(_) => "",
             Self::Unsent(Unsent::Refused(status)) => status::remedy(*status).1,
         }
     }
@@ -120,7 +128,9 @@ impl SmppError {
         match self {
             Self::Submission(SubmissionError::NoNumber | SubmissionError::Number) => Remedy::GiveUp,
             Self::Submission(_) => Remedy::Mend,
-            Self::NoBind | Self::Unsent(Unsent::NotWritten | Unsent::Unanswered) => Remedy::Later,
+            Self::NoBind
+            | Self::Unsent(Unsent::NotWritten | Unsent::Unanswered)
+            | Self::Held(_) => Remedy::Later,
             Self::Unsent(Unsent::Refused(status)) => status::remedy(*status).0,
         }
     }
@@ -169,26 +179,39 @@ impl SmppRoute {
     }
 
     /// Sends all messages of a notification and waits for the SMSC's answers: the ids under which receipts will come.
-    pub(crate) async fn send(&self, notice: &Notice<'_>) -> Result<Vec<String>, SmppError> {
+    pub(crate) async fn send(
+        &self,
+        notice: &Notice<'_>,
+        pass: &Pass<'_>,
+    ) -> Result<Vec<String>, SmppError> {
         let reference = if self.settings.long_references {
             Reference::Long(notice.reference)
         } else {
             let [_, low] = notice.reference.to_be_bytes();
             Reference::Short(low)
         };
-        let Notice { number, push, validity, urgent, .. } = *notice;
+        let Notice { number, push, segments, validity, urgent, .. } = *notice;
         let messages = self.sender.messages(number, push, reference, validity, urgent)?;
-        let ids = try_join_all(messages.into_iter().map(|message| self.submit(message))).await?;
+        // One message is one segment, but for a payload that the SMSC cuts.
+        let each = match self.settings.segmentation {
+            Segmentation::Udh => 1,
+            Segmentation::Payload => segments,
+        };
+        let submitting = messages.into_iter().map(|message| self.submit(message, each, pass));
+        let ids = try_join_all(submitting).await?;
         Ok(ids.iter().map(|id| self.settings.receipt_id.in_receipt(id)).collect())
     }
 
-    async fn submit(&self, message: rusmpp::pdus::SubmitSm) -> Result<String, SmppError> {
+    async fn submit(
+        &self,
+        message: rusmpp::pdus::SubmitSm,
+        segments: u32,
+        pass: &Pass<'_>,
+    ) -> Result<String, SmppError> {
         // A bind that goes down at this moment gives back what it had not written; another one takes it.
         for _ in 0..=self.binds.len() {
-            let bind = self.pick().ok_or(SmppError::NoBind)?;
-            let waiting = Arc::clone(&bind.window).acquire_owned();
-            let place = tokio::time::timeout(self.settings.response_timeout, waiting).await;
-            let Ok(Ok(place)) = place else { return Err(Unsent::NotWritten.into()) };
+            // The permit comes last: what waited for room in the window would leave later than it was permitted.
+            let (bind, place) = pass.after(self.room(), segments).await?;
             let (answer, answered) = oneshot::channel();
             let request = Request { message: message.clone(), answer, place };
             if bind.requests.send(request).await.is_err() {
@@ -201,6 +224,16 @@ impl SmppRoute {
             }
         }
         Err(Unsent::NotWritten.into())
+    }
+
+    /// Waits for room in the window of a bind.
+    async fn room(&self) -> Result<(&Bind, OwnedSemaphorePermit), SmppError> {
+        let bind = self.pick().ok_or(SmppError::NoBind)?;
+        let waiting = Arc::clone(&bind.window).acquire_owned();
+        match tokio::time::timeout(self.settings.response_timeout, waiting).await {
+            Ok(Ok(place)) => Ok((bind, place)),
+            Ok(Err(_)) | Err(_) => Err(Unsent::NotWritten.into()),
+        }
     }
 
     /// The bind with the most room in its window, in turn among equals.

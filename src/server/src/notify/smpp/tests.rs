@@ -1,6 +1,7 @@
 //! Links and routes against a small SMSC of the tests: what it hears is counted, what it answers is scripted.
 
 use super::*;
+use crate::dispatch::Pass;
 use futures_util::{SinkExt, StreamExt};
 use rusmpp::{
     Command, CommandId, CommandStatus, Pdu,
@@ -10,7 +11,7 @@ use rusmpp::{
     values::EsmClass,
 };
 use std::str::FromStr;
-use submission::{Origin, Segmentation};
+use submission::Origin;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::Framed;
 
@@ -39,6 +40,7 @@ fn settings(host: String) -> Settings {
         receipt_id: ReceiptId::HexToDec,
         receipts: true,
         long_references: false,
+        segmentation: Segmentation::Udh,
     }
 }
 
@@ -59,6 +61,7 @@ fn notice(push: &[u8]) -> Notice<'_> {
     Notice {
         number: "447700900123",
         push,
+        segments: 1,
         reference: 7,
         validity: Duration::from_mins(10),
         urgent: false,
@@ -110,7 +113,7 @@ async fn a_notification_is_taken_under_the_id_that_its_receipt_will_have() {
     up(&route).await;
     let push = vec![1; 50];
     let notice = notice(&push);
-    let (sent, ()) = tokio::join!(route.send(&notice), async {
+    let (sent, ()) = tokio::join!(route.send(&notice, &Pass::Free), async {
         let (command, message) = submit(&mut wire).await;
         assert_eq!(message.destination_addr.as_str(), "447700900123");
         answer(&mut wire, &command, CommandStatus::EsmeRok, id("1F")).await;
@@ -142,7 +145,7 @@ async fn the_window_is_never_exceeded_and_answers_may_come_in_any_order() {
     let sends: Vec<_> = (0..10)
         .map(|_| {
             let (route, push) = (Arc::clone(&route), push.clone());
-            tokio::spawn(async move { route.send(&notice(&push)).await })
+            tokio::spawn(async move { route.send(&notice(&push), &Pass::Free).await })
         })
         .collect();
     let mut answered = 0;
@@ -185,7 +188,7 @@ async fn a_refusal_without_a_body_is_understood_and_has_its_remedy() {
     ] {
         let push = vec![1; 50];
         let notice = notice(&push);
-        let (sent, ()) = tokio::join!(route.send(&notice), async {
+        let (sent, ()) = tokio::join!(route.send(&notice, &Pass::Free), async {
             let (command, _) = submit(&mut wire).await;
             // The header alone, as real centres send it.
             let mut octets = vec![0, 0, 0, 16];
@@ -207,7 +210,7 @@ async fn what_was_not_written_goes_over_the_next_bind_and_what_was_written_is_un
     up(&route).await;
     let push = vec![1; 50];
     let notice = notice(&push);
-    let (sent, ()) = tokio::join!(route.send(&notice), async {
+    let (sent, ()) = tokio::join!(route.send(&notice, &Pass::Free), async {
         submit(&mut wire).await;
         drop(wire);
     });
@@ -217,7 +220,7 @@ async fn what_was_not_written_goes_over_the_next_bind_and_what_was_written_is_un
     // The bind comes back by itself.
     let mut wire = bound(&listener).await;
     up(&route).await;
-    let (sent, ()) = tokio::join!(route.send(&notice), async {
+    let (sent, ()) = tokio::join!(route.send(&notice, &Pass::Free), async {
         let (command, _) = submit(&mut wire).await;
         answer(&mut wire, &command, CommandStatus::EsmeRok, id("a")).await;
     });
@@ -229,7 +232,7 @@ async fn without_a_bind_nothing_is_sent() {
     let (_listener, at) = listener().await;
     let stop = CancellationToken::new();
     let (route, _receipts) = SmppRoute::start(settings(at), sender(), &stop);
-    let error = route.send(&notice(&[1; 50])).await.unwrap_err();
+    let error = route.send(&notice(&[1; 50]), &Pass::Free).await.unwrap_err();
     assert!(matches!(error, SmppError::NoBind), "{error}");
     assert_eq!(error.remedy(), Remedy::Later);
 }
