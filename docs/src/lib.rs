@@ -81,6 +81,9 @@ pub mod runbook {
     #[doc = include_str!("../runbook/refused-credentials.md")]
     pub mod refused_credentials {}
 
+    #[doc = include_str!("../runbook/route-away.md")]
+    pub mod route_away {}
+
     #[doc = include_str!("../runbook/store-failing.md")]
     pub mod store_failing {}
 

@@ -101,7 +101,7 @@ metrics! {
             "`address` and `credentials` are the registry's: import the devices again; `network` is the way out of this machine; `down`, `throttled` and `refused` are the carrier's";
         ROUTE_CONDITION = Kind::Gauge, "reveille_route_condition" ["route", "condition"],
             "How a route is in this process: 1 under the condition that holds, 0 under the others. All 0: the process does not carry on it.",
-            "`down`: no bind comes up, and the log says why; `resting`: the carrier refuses everything, and the log names the setting";
+            "`down`: no bind comes up, and the log says why; `resting`: the carrier refuses everything, and the log names the setting. The page `route-away` tells more";
         CARRIED_BY_ANOTHER = Kind::Counter, "reveille_notifications_carried_by_another_total" ["route"],
             "Notifications of devices of this route that left on one of its fallbacks.",
             "Grows while the route is away; afterwards it stands still by itself";
