@@ -200,7 +200,8 @@ impl SimDevice {
             _ => false,
         };
         if !expected {
-            self.breach(&Finding::new(Rule::HttpStatus, format!("It was {http_status}.")), body);
+            let what = format!("It was {http_status}, for message {}.", self.session.msg_id);
+            self.breach(&Finding::new(Rule::HttpStatus, what), body);
         }
         End::Refused
     }

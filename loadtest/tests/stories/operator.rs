@@ -171,7 +171,8 @@ impl Operator {
                     }
                     last = Some(view);
                 }
-                tokio::time::sleep(LOOK).await;
+                // A look counts in all shards, which costs a server over Redis more than the work of a few devices.
+                tokio::time::sleep(4 * LOOK).await;
             }
         };
         let view = tokio::time::timeout(PATIENCE, waiting).await;

@@ -89,6 +89,7 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
     let keys =
         [Table::Device, Table::Session, Table::History, Table::Values].map(|table| id.key(table));
     engine.gate.pass(shard).await;
+    let mut forgotten = false;
     for _ in 0..TRIES {
         let rows = engine.store.read(shard, &keys).await?;
         engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
@@ -106,11 +107,14 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
             values: rows.next().flatten(),
             parts: Vec::new(),
             care: None,
+            forgotten: false,
         };
         // A session row of another version is a session lost, not an error: the device starts anew.
         let stored = StoredSession {
             revision: session.as_ref().map(|row| row.revision),
-            row: session.and_then(|row| SessionRow::from_octets(&row.bytes).ok()),
+            row: session
+                .filter(|_| !forgotten)
+                .and_then(|row| SessionRow::from_octets(&row.bytes).ok()),
         };
         let device_row = Device::from_octets(&device.bytes)?;
         attempt.parts = attempt.read_parts(&stored).await?;
@@ -118,6 +122,7 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
         if let Some(answer) = attempt.run(device_row, device.revision, stored).await? {
             return Ok(answer);
         }
+        forgotten = attempt.forgotten;
         tracing::debug!("a device was moved meanwhile; deciding anew");
     }
     Err(DoorError::Contended)
@@ -247,6 +252,8 @@ struct Attempt<'a> {
     parts: Vec<Vec<u8>>,
     /// What the device's care job does, when it has one.
     care: Option<CareWork>,
+    /// The answer that the message asks for again has expired, and its session with it, if only a moment ago.
+    forgotten: bool,
 }
 
 /// The session as it was found.
@@ -276,7 +283,11 @@ impl Attempt<'_> {
     ) -> Result<Option<Answer>, DoorError> {
         let live = self.engine.live.snapshot();
         match self.decide(device, revision, stored, &live)? {
-            Decision::Repeat => self.repeat().await.map(Some),
+            Decision::Repeat => {
+                let answer = self.repeat().await?;
+                self.forgotten = answer.is_none();
+                Ok(answer)
+            }
             Decision::Answer(answer) => Ok(Some(answer)),
             Decision::Conclude(turn, row, step) => self.conclude(*turn, *row, *step, &live).await,
         }
@@ -482,16 +493,16 @@ impl Attempt<'_> {
         }
     }
 
-    /// The stored answer, octet for octet.
-    async fn repeat(&self) -> Result<Answer, DoorError> {
+    /// The stored answer, octet for octet, if it is still kept.
+    async fn repeat(&self) -> Result<Option<Answer>, DoorError> {
         let rows = self.engine.store.read(self.shard, &[self.id.key(Table::Answer)]).await?;
         self.engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
-        let Some(row) = rows.into_iter().next().flatten() else { return Ok(Answer::Stale) };
+        let Some(row) = rows.into_iter().next().flatten() else { return Ok(None) };
         let answer = AnswerRow::from_octets(&row.bytes)?;
         self.engine.load.repeats.fetch_add(1, Ordering::Relaxed);
         self.engine.metrics.messages_repeated.increment(1);
         self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
-        Ok(Answer::Document { answer, proved: false })
+        Ok(Some(Answer::Document { answer, proved: false }))
     }
 }
 

@@ -1,7 +1,12 @@
 //! Who may do what: challenges, credentials, tokens, repeats. Whoever has not proven himself leaves no trace.
 
 use super::world::{PATIENCE, Phone, Reply, Server, WBXML, XML, post, wbxml};
-use crate::{clock::stopwatch, http::brake::Brake};
+use crate::{
+    clock::stopwatch,
+    http::brake::Brake,
+    rows::DeviceId,
+    store::{Change, Shard, Table},
+};
 use std::sync::atomic::Ordering;
 
 /// An answer without what must differ from device to device and from moment to moment.
@@ -95,6 +100,29 @@ async fn the_nonce_that_was_given_opens_one_more_session() {
     assert_eq!(reply.code(), 212);
     assert_ne!(reply.nonce(), opened.nonce());
     assert_eq!(server.say(&Phone::new("IMEI:1", "7").hello(1, Some(&cred))).await.code(), 401);
+    server.stop().await;
+}
+
+/// R18: an answer is kept for a while, and a device that was cut off for longer asks for one that is gone. It is not turned away: it
+/// proves itself, and goes on.
+#[tokio::test]
+async fn a_device_that_asks_for_an_answer_that_is_not_kept_any_more_is_challenged() {
+    let server = Server::start("").await;
+    server.register(&["IMEI:1"]).await;
+    server.launch(&["IMEI:1"]).await;
+    let phone = Phone::new("IMEI:1", "5");
+    let (_, opened) = phone.open(&server).await;
+    let said = phone.not_found(3, &opened.message());
+    let request = post(&opened.path(), XML, said.as_bytes());
+    assert_eq!(server.send(&request).await.code(), 200);
+    // It expires between two looks: that at the session, and that for the answer.
+    let id = DeviceId::new("operator", "IMEI:1");
+    let gone = vec![Change::new().delete(id.key(Table::Answer))];
+    server.running.engine().store().commit(Shard::of(&id.root()), gone).await.unwrap();
+    let asked = server.send(&request).await;
+    assert_eq!((asked.status, asked.code()), (200, 407));
+    let proven = phone.hello(4, Some(&phone.right(&asked.nonce())));
+    assert_eq!(server.say(&proven).await.code(), 212);
     server.stop().await;
 }
 
