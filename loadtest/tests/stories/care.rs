@@ -1,9 +1,21 @@
 //! Customer care, while the subscriber is on the phone: an agent's program reads and mends one device, ahead of everything.
 
-use crate::world::{AUTHORITY, Plan, World, a_world, a_world_with};
+use crate::{
+    operator::{LOOK, Operator, PATIENCE},
+    process::Site,
+    world::{AUTHORITY, Plan, World, a_world, a_world_with, at_rest, import, no_breach},
+};
 use api::{CareRequest, CareView, ProblemType};
-use loadtest::{Fault, Mix};
+use loadtest::{Fault, Fleet, FleetPlan, Mix};
 use serde_json::json;
+use server::{
+    events::Event,
+    rows::Stored,
+    store::{
+        EventId, Shard, Store,
+        embedded::{Embedded, EmbeddedConfig},
+    },
+};
 
 fn request(device: String, read: &[&str]) -> CareRequest {
     CareRequest {
@@ -159,4 +171,71 @@ async fn a_device_that_does_not_answer_is_given_up_in_time_and_has_one_agent() {
     let third = world.operator.care(&call).await.unwrap();
     assert_ne!(third.id, first.id);
     world.ends_well().await;
+}
+
+/// R12 and the first two invariants: the server is killed while agents wait. Each care job ends once, proven, by whatever
+/// process is there then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_care_job_outlives_the_process_that_took_it() {
+    const DEVICES: u64 = 12;
+    let site = Site::new();
+    let serving = site.start().await;
+    let operator = site.operator();
+    let mix = Mix { slow: 1.0, ..Mix::healthy() };
+    let server_id = "reveille.local".to_owned();
+    let fleet = FleetPlan { mix, server_id, ..FleetPlan::new(DEVICES, site.dm_url(AUTHORITY)) };
+    let fleet = Fleet::start(fleet).await.unwrap();
+    import(&operator, &fleet, 0..DEVICES, "", |_| String::new()).await;
+    let mut taken = Vec::new();
+    for index in 0..DEVICES {
+        let mend = CareRequest {
+            write: vec![to_write("./AP/GW/Addr", "10.20.0.1")],
+            wait: None,
+            ..request(fleet.identity(index).device, &["./DevInfo/Mod"])
+        };
+        taken.push(operator.care(&mend).await.unwrap().id);
+    }
+    // Slow devices take a second for a session; now some are in the middle of theirs.
+    let busy = async {
+        while fleet.in_session() < 4 {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, busy).await.unwrap();
+    serving.kill().await;
+    let serving = site.start().await;
+    for (id, index) in taken.iter().zip(0..) {
+        let view = ended_by(&operator, id).await;
+        assert_eq!(view.outcome.as_deref(), Some("applied"), "{view:?}");
+        assert_eq!(value(&view, "./AP/GW/Addr").value, "10.20.0.1");
+        assert_eq!(fleet.node(index, "./AP/GW/Addr").as_deref(), Some("10.20.0.1"));
+    }
+    at_rest(&fleet).await;
+    serving.terminate().await;
+    no_breach(&fleet.stop().await);
+    let store = Embedded::open(&EmbeddedConfig::new(site.store())).unwrap();
+    let mut ends = 0;
+    for shard in Shard::all() {
+        for (_, octets) in store.events(shard, EventId::default(), 1000).await.unwrap() {
+            ends += u64::from(matches!(
+                Event::from_octets(&octets).unwrap(),
+                Event::Care { outcome: Some(_), .. }
+            ));
+        }
+    }
+    assert_eq!(ends, DEVICES, "each has ended once");
+}
+
+/// Waits for the end, over a restart of the server.
+async fn ended_by(operator: &Operator, id: &str) -> CareView {
+    let waiting = async {
+        loop {
+            if let Ok(view) = operator.care_view(id, "5s").await
+                && view.ended()
+            {
+                return view;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it ends")
 }

@@ -29,6 +29,8 @@ const STILL: &[&str] = &[
     "reveille_notifications_refused_total",
     // No route is away here.
     "reveille_notifications_carried_by_another_total",
+    // Nobody asks for care.
+    "reveille_care_notify_seconds",
     // Only carriers tell it.
     "reveille_receipts_total",
     "reveille_deadlines_lag_seconds",

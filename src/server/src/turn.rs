@@ -263,7 +263,7 @@ impl Turn {
     }
 
     fn count(&self, change: &mut Change) {
-        for active in self.device.jobs.iter().filter(|active| active.seq != care::SEQ) {
+        for active in &self.device.jobs {
             let fields = match self.before.job(active.seq) {
                 Some(before) => progress::moved(&before.job, &active.job),
                 // A job may be enrolled and ended in one: there is no time at which its device may be notified.

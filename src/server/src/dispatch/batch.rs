@@ -124,6 +124,9 @@ pub(super) async fn notify(
                 if let (Some(counted), Some(left)) = (counted, left) {
                     counted.count(left);
                 }
+                if live.seq == care::SEQ && tried.as_ref().is_some_and(Result::is_ok) {
+                    called(engine, turn).await;
+                }
                 claim.tried = tried;
             }
             if let Some(tried) = &claim.tried {
@@ -232,6 +235,17 @@ pub(super) fn in_time(turn: &mut Turn, live: &LiveCampaign) -> bool {
 fn count_due(engine: &Engine, turn: &Turn, seq: u64) {
     if turn.device.job(seq).is_some_and(|active| active.job.so_far().attempts == 0) {
         engine.metrics.milestones.at(Milestone::Due).increment(1);
+    }
+}
+
+/// Tells how long an agent waited for the first notification to leave.
+async fn called(engine: &Engine, turn: &Turn) {
+    if let Some(active) = turn.device.job(care::SEQ)
+        && let Job::Waiting { not_before: asked, so_far } = active.job
+        && so_far.attempts == 0
+        && let Ok(now) = engine.store.now().await
+    {
+        engine.metrics.care_notify.record(now.since(asked).as_secs_f64());
     }
 }
 

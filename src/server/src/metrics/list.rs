@@ -108,6 +108,9 @@ metrics! {
         RECEIPTS = Kind::Counter, "reveille_receipts_total" ["route", "fate"],
             "Delivery receipts of a carrier, by what they say.",
             "`lost` that grows: devices out of reach, or a carrier in trouble; `unmatched`: `receipt_id` of the route is wrong";
+        CARE_NOTIFY = ANSWERS, "reveille_care_notify_seconds" [],
+            "From an agent's request to its device's first notification, as the route takes it.",
+            "Above 0.1 s somebody waits on the telephone for us: the part of the route that is kept for care is used up, or the store is slow";
         NOTIFIED_TO_SESSION = WAITS, "reveille_notified_to_session_seconds" [],
             "From a notification to the session of its device that works on the job.",
             "A median that grows: the carrier delays, or devices are asleep";

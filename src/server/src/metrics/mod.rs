@@ -52,6 +52,7 @@ pub struct Metrics {
     routes: BTreeMap<String, Route>,
     deadlines_lag: Gauge,
     pub(crate) held: By<HeldBy, Counter>,
+    pub(crate) care_notify: Histogram,
     pub(crate) notified_to_session: Histogram,
     sessions_opened: By<Encoding, Counter>,
     sessions_ended: By<SessionEnd, By<Encoding, Counter>>,
@@ -165,6 +166,7 @@ impl Metrics {
                 .collect(),
             deadlines_lag: register.gauge(&list::DEADLINES_LAG, &[]),
             held: register.counters(&list::HELD),
+            care_notify: register.histogram(&list::CARE_NOTIFY, &[]),
             notified_to_session: register.histogram(&list::NOTIFIED_TO_SESSION, &[]),
             sessions_opened: register.counters(&list::SESSIONS_OPENED),
             sessions_ended: By::new(|end: SessionEnd| {
