@@ -123,6 +123,23 @@ impl Campaign {
         self.document.schedule.opening(from, zone)
     }
 
+    /// The first instant from `from` on at which a device may be notified for the first time, when `lot` (any number that stays
+    /// the same for the device) says where it stands in the campaign's spread.
+    pub fn first_turn(
+        &self,
+        from: Instant,
+        zone: &str,
+        lot: u64,
+    ) -> Result<Option<Instant>, ZoneUnknown> {
+        let spread = u64::try_from(self.document.spread.as_millis()).unwrap_or(u64::MAX);
+        match self.first_chance(from, zone)? {
+            Some(chance) if spread > 0 => {
+                self.first_chance(chance.plus(Duration::from_millis(lot % spread)), zone)
+            }
+            chance => Ok(chance),
+        }
+    }
+
     pub fn ramp(&self) -> Option<Ramp> {
         self.document.ramp
     }

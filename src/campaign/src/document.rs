@@ -51,6 +51,8 @@ pub struct Document {
     /// Devices a second.
     pub per_second: Option<u32>,
     pub ramp: Option<Ramp>,
+    /// The time over which first notifications are spread, so that neighbours do not answer together.
+    pub spread: Duration,
     pub lane: Lane,
     pub report: Report,
     pub keep_results: Duration,

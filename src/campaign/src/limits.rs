@@ -38,6 +38,8 @@ pub const WINDOWS: usize = 16;
 pub const BLACKOUTS: usize = 32;
 pub const DOUBLE_EVERY: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_hours(24);
+/// Over how long first notifications are spread.
+pub const SPREAD: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 /// How long a device is left alone after it was taken in, and the time in which its runs are counted.
 pub const QUIET: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(31 * 24);
 /// Runs of one device in that time.

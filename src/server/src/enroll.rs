@@ -29,6 +29,7 @@ use crate::{
 use campaign::{job::Outcome, time::Instant};
 use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use session::JobRef;
+use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use together::Share;
 
@@ -388,11 +389,20 @@ fn decide(
     Ok(Decision::Enrol(Box::new(turn.into_change())))
 }
 
+/// Where the device stands in a campaign's spread: another place in each campaign, and no neighbour of the next name's.
+pub(crate) fn lot(turn: &Turn, seq: u64) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(seq.to_be_bytes());
+    hash.update(turn.id().root());
+    let digest: [u8; 32] = hash.finalize().into();
+    u64::from_be_bytes(digest.first_chunk().copied().unwrap_or_default())
+}
+
 /// Gives the device its job; one that could never be notified ends at once.
 pub(crate) fn enlist(turn: &mut Turn, live: &LiveCampaign, run: u16, config: &Config) {
     let now = turn.now();
     let from = live.terms.pull_until.map_or(now, |until| until.max(now));
-    let chance = live.campaign.first_chance(from, &turn.device.time_zone);
+    let chance = live.campaign.first_turn(from, &turn.device.time_zone, lot(turn, live.seq));
     let not_before = chance.as_ref().ok().copied().flatten().unwrap_or(from);
     let job = JobRef { seq: live.seq, run };
     let route = route(config, live, turn.id(), &turn.device, now);

@@ -124,3 +124,22 @@ fn the_terms_of_a_job_are_the_campaigns() {
     );
     assert_eq!(terms.retry.base, Duration::from_secs(30));
 }
+
+/// Devices of one cell do not answer at once: each has its moment, the same whenever it is asked for, and inside a window.
+#[test]
+fn a_spread_gives_each_device_its_moment_inside_the_windows() {
+    let document = "campaign: c\nauthority: a\ndevices: {group: g}\nsettings: [{uri: ./A/B, value: x}]\npace: {spread: 10m}\n\
+        when: {expires: 2099-01-01T00:00:00Z, windows: [{from: \"01:00\", to: \"05:00\"}], time_zone: UTC}\n";
+    let campaign = read(document, &Grounds::offline(&Scope::everything(), Instant(0))).unwrap();
+    let at = |text: &str| Instant::parse(text).unwrap();
+    let turn = |from, lot| campaign.first_turn(from, "", lot).unwrap().unwrap();
+    let opening = at("2026-11-25T01:00:00Z");
+    let moments: Vec<_> =
+        (0..600).map(|lot| turn(at("2026-11-24T12:00:00Z"), lot * 1_000).since(opening)).collect();
+    assert_eq!(moments.first(), Some(&Duration::ZERO));
+    assert_eq!(moments.last(), Some(&Duration::from_secs(599)));
+    assert_eq!(turn(opening, 600_000), opening, "the lot goes round");
+    let late = at("2026-11-25T04:55:00Z");
+    assert_eq!(turn(late, 299_000), at("2026-11-25T04:59:59Z"));
+    assert_eq!(turn(late, 301_000), at("2026-11-26T01:00:00Z"), "behind the end: the next window");
+}

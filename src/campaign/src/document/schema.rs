@@ -69,7 +69,7 @@ pub(super) fn document(reader: &mut Reader, node: &Node) -> Option<Document> {
     }
     reader.choice(&root, "on_broken", &[("keep", ())], &["revert"]);
     let When { start, expires, schedule } = when::when(reader, &root);
-    let (per_second, ramp) = when::pace(reader, &root);
+    let (per_second, ramp, spread) = when::pace(reader, &root);
     // Whoever is named by a trigger has a service that is wrong right now.
     let usual_lane = if Reader::has(&root, "on") { Lane::Urgent } else { Lane::Mass };
     Some(Document {
@@ -93,6 +93,7 @@ pub(super) fn document(reader: &mut Reader, node: &Node) -> Option<Document> {
         schedule,
         per_second,
         ramp,
+        spread,
         lane: reader.choice(&root, "lane", Lane::WORDS, &[]).unwrap_or(usual_lane),
         report: reader.choice(&root, "report", Report::WORDS, &[]).unwrap_or(Report::EveryDevice),
         keep_results: reader

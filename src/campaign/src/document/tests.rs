@@ -306,6 +306,7 @@ fn every_bad_key_and_value_has_a_problem_of_its_own() {
             "",
         ),
         ("pace: {per_second: 0}", "pace.per_second", "`0` is out of range", "from 1 to 1000000"),
+        ("pace: {spread: 25h}", "pace.spread", "is out of range", "to 1d"),
         ("pace: {per_second: fast}", "pace.per_second", "`fast` is no such number", "whole number"),
         ("pace: {per_second: 1.5}", "pace.per_second", "`1.5` is no such number", "whole number"),
         ("deliver: {attempts: 21}", "deliver.attempts", "out of range", "from 1 to 20"),

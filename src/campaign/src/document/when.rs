@@ -10,13 +10,14 @@ use crate::schedule::{Blackout, Days, Minute, Schedule, Window, Zone, time_zone}
 use crate::time::Instant;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use std::time::Duration;
 
 const WHEN: Words =
     Words { known: &["start", "expires", "windows", "time_zone", "blackout"], later: &[] };
 const WINDOW: Words = Words { known: &["days", "from", "to"], later: &[] };
 const BLACKOUT: Words = Words { known: &["from", "to"], later: &[] };
 const OTHERWISE: Words = Words { known: &["device_or"], later: &[] };
-const PACE: Words = Words { known: &["per_second", "ramp"], later: &["per"] };
+const PACE: Words = Words { known: &["per_second", "ramp", "spread"], later: &["per"] };
 const RAMP: Words = Words { known: &["from", "double_every"], later: &[] };
 const PULL: Words = Words { known: &["pull_until"], later: &[] };
 
@@ -144,10 +145,17 @@ fn zone(reader: &mut Reader, section: &Section<'_>) -> Option<Zone> {
     })
 }
 
-pub(super) fn pace(reader: &mut Reader, root: &Section<'_>) -> (Option<u32>, Option<Ramp>) {
-    let Some(section) = sub(reader, root, "pace", PACE) else { return (None, None) };
+/// Devices a second, how they grow, and over how long first notifications are spread.
+pub(super) fn pace(
+    reader: &mut Reader,
+    root: &Section<'_>,
+) -> (Option<u32>, Option<Ramp>, Duration) {
+    let Some(section) = sub(reader, root, "pace", PACE) else {
+        return (None, None, Duration::ZERO);
+    };
     let per_second = reader.number(&section, "per_second", 1..=Gcra::FASTEST);
-    (per_second, ramp(reader, &section, per_second))
+    let spread = reader.duration(&section, "spread", limits::SPREAD).unwrap_or_default();
+    (per_second, ramp(reader, &section, per_second), spread)
 }
 
 fn ramp(reader: &mut Reader, pace: &Section<'_>, per_second: Option<u32>) -> Option<Ramp> {

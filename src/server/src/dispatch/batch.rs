@@ -220,6 +220,9 @@ pub(super) fn in_time(turn: &mut Turn, live: &LiveCampaign) -> bool {
     let why = match live.campaign.first_chance(now, &turn.device.time_zone) {
         Ok(Some(at)) if at <= now => return true,
         Ok(Some(at)) => {
+            let lot = enroll::lot(turn, live.seq);
+            let turned = live.campaign.first_turn(now, &turn.device.time_zone, lot);
+            let at = turned.ok().flatten().unwrap_or(at);
             turn.step(live.seq, |job| job.on_postponed(at));
             return false;
         }

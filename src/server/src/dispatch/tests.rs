@@ -135,3 +135,29 @@ async fn a_campaign_with_a_ramp_begins_at_its_first_pace() {
     let live = bench.live_campaign("a");
     assert_eq!((live.per_second(), live.climb.is_some()), (Some(7), true), "{:?}", live.state);
 }
+
+/// Devices that were named together are not called together.
+#[tokio::test]
+async fn a_campaign_with_a_spread_gives_each_device_a_moment_of_its_own() {
+    let bench = Workbench::new().await;
+    bench
+        .register(&[
+            r#"{"device":"IMEI:1","secret":"s"}"#,
+            r#"{"device":"IMEI:2","secret":"s"}"#,
+            r#"{"device":"IMEI:3","secret":"s"}"#,
+        ])
+        .await;
+    let live = running(&bench, "a", "pace: {spread: 1h}").await;
+    let now = bench.store.now().await.unwrap();
+    let mut moments = Vec::new();
+    for device in ["IMEI:1", "IMEI:2", "IMEI:3"] {
+        let turn = enrolled(&bench, &live, device).await;
+        let Job::Waiting { not_before, .. } = turn.device.job(live.seq).unwrap().job else {
+            panic!()
+        };
+        moments.push(not_before.since(now));
+    }
+    assert!(moments.iter().all(|moment| *moment <= Duration::from_mins(61)), "{moments:?}");
+    let (first, last) = (moments.iter().min().unwrap(), moments.iter().max().unwrap());
+    assert!(last.saturating_sub(*first) > Duration::from_mins(1), "{moments:?}");
+}
