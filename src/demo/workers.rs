@@ -16,6 +16,8 @@ use tokio::{
 
 /// How long a worker may take until it serves.
 const START: Duration = Duration::from_mins(1);
+/// What the runtime of a process takes the number of its threads from.
+const THREADS: &str = "TOKIO_WORKER_THREADS";
 /// How long one may take to end once it was asked to.
 const STOP: Duration = Duration::from_secs(30);
 
@@ -50,8 +52,10 @@ impl Workers {
     ) -> anyhow::Result<Self> {
         let file = directory.join("worker.toml");
         std::fs::write(&file, settings)?;
-        let started = (0..count)
-            .map(|number| Worker::start(&file, directory.join(format!("worker-{number}.log"))));
+        let threads = threads(count);
+        let started = (0..count).map(|number| {
+            Worker::start(&file, directory.join(format!("worker-{number}.log")), &threads)
+        });
         let workers = futures_util::future::try_join_all(started).await?;
         let http = Client::builder().no_proxy().timeout(Duration::from_mins(1)).build()?;
         Ok(Self { workers, http })
@@ -120,10 +124,11 @@ impl Workers {
 }
 
 impl Worker {
-    async fn start(settings: &Path, log: PathBuf) -> anyhow::Result<Self> {
+    async fn start(settings: &Path, log: PathBuf, threads: &str) -> anyhow::Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .args(["serve", "--config"])
             .arg(settings)
+            .env(THREADS, threads)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(&log)?)
@@ -170,6 +175,14 @@ impl Worker {
         }
         Ok(done)
     }
+}
+
+/// The threads of each of so many workers: they share this machine, and a process that has it for itself would take one a core.
+fn threads(workers: u16) -> String {
+    std::env::var(THREADS).unwrap_or_else(|_not_said| {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        (cores / usize::from(workers).max(1)).max(1).to_string()
+    })
 }
 
 async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> anyhow::Result<T> {

@@ -344,11 +344,13 @@ impl Attempt<'_> {
         // one that was never used (D5).
         let issued = turn.device.issued.clone().filter(|_| goes_on || !turn.device.issued_used);
         let imported = turn.device.imported.clone().filter(|_| !goes_on);
-        let candidates: Vec<Nonce> = issued
-            .into_iter()
-            .chain(imported)
-            .chain(challenges.iter().flatten().cloned())
-            .collect();
+        let mut candidates: Vec<Nonce> = issued.into_iter().chain(imported).collect();
+        for challenge in challenges.iter().flatten() {
+            // Without an older key of the vault they come twice.
+            if !candidates.contains(challenge) {
+                candidates.push(challenge.clone());
+            }
+        }
         let challenge = challenges.as_ref().map_or(&next_nonce, first);
         let lost = stored.row.as_ref().is_some_and(|row| row.session.lost_to_a_large_reply());
         let mut learnt = turn.device.learnt;

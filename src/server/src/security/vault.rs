@@ -246,7 +246,8 @@ impl Vault {
             mac.and_then(|mac| mac.as_ref().first_chunk().copied())
                 .expect("a vault has a key, and HMAC-SHA256 32 octets")
         };
-        [under(self.keys.first()), under(self.keys.last())]
+        let newest = under(self.keys.first());
+        [newest, if self.keys.len() > 1 { under(self.keys.last()) } else { newest }]
     }
 }
 

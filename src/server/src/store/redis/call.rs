@@ -1,4 +1,4 @@
-//! Puts changes into the arguments of `commit.lua`; the order of everything here is the order there.
+//! Puts changes into the plan and the texts of `commit.lua`; the order of everything here is the order there.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,15 +18,54 @@ pub(super) struct Call {
     shard: Shard,
     shape: Shape,
     keys: Vec<Vec<u8>>,
-    numbers: HashMap<Vec<u8>, usize>,
-    /// What its rows stand on, as arguments: for each word its key, its code and the word.
-    words: Vec<Vec<u8>>,
-    arguments: Vec<Vec<u8>>,
-    changes: usize,
+    numbers: HashMap<Vec<u8>, u16>,
+    /// What its rows stand on.
+    words: Section,
+    changes: Section,
+    /// How many changes there are.
+    count: usize,
     /// Revisions and event ids it will need.
-    drawn: usize,
+    drawn: u16,
     /// One of its changes must be on replicas before it counts as done.
     replicated: bool,
+}
+
+/// A part of the plan, and the texts that it takes.
+#[derive(Default)]
+struct Section {
+    plan: Vec<u8>,
+    texts: Texts,
+}
+
+/// Texts one behind the other, and where each ends.
+#[derive(Default)]
+struct Texts {
+    octets: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    fn push(&mut self, text: &[u8]) {
+        self.octets.extend_from_slice(text);
+        self.ends.push(self.octets.len());
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.octets.get(start..*end).unwrap_or_default())
+    }
+}
+
+impl Section {
+    /// A number of the plan: no commit holds more of anything ([`crate::store::change::MOST_PARTS`]).
+    fn number(&mut self, number: usize) {
+        let number = u16::try_from(number).unwrap_or(u16::MAX);
+        self.plan.extend_from_slice(&number.to_be_bytes());
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        self.texts.push(text);
+    }
 }
 
 impl Call {
@@ -37,9 +76,9 @@ impl Call {
             shape,
             keys: Vec::new(),
             numbers: HashMap::new(),
-            words: Vec::new(),
-            arguments: Vec::new(),
-            changes: 0,
+            words: Section::default(),
+            changes: Section::default(),
+            count: 0,
             drawn: 0,
             replicated: false,
         };
@@ -49,9 +88,9 @@ impl Call {
     }
 
     pub(super) fn change(&mut self, change: Change) {
-        self.changes += 1;
+        self.count += 1;
         self.replicated |= change.replicated;
-        self.count(change.guards.len());
+        self.changes.number(change.guards.len());
         for guard in change.guards {
             let (key, wanted) = match guard {
                 // No row has such a revision; an octet too few never equals one either.
@@ -60,43 +99,55 @@ impl Call {
                 }
                 Guard::Absent(key) => (key, Vec::new()),
             };
-            self.row(&key);
-            self.arguments.push(wanted);
+            let RowKey { key, field } = self.shape.row(self.shard, &key);
+            let key = self.number(key);
+            self.changes.number(key);
+            self.changes.text(&field.unwrap_or_default());
+            self.changes.text(&wanted);
         }
         self.writes(|writes| {
             change.deletes.iter().for_each(|key| writes.delete(key));
-            change.puts.into_iter().for_each(|put| writes.put(put));
+            change.puts.iter().for_each(|put| writes.put(put));
             for add in change.adds {
                 let key = keys::counters_key(writes.call.shard, add.set);
-                writes.write("a", key, [add.field.into_bytes(), add.by.to_string().into_bytes()]);
+                writes.write(b'a', key, &[add.field.as_bytes(), add.by.to_string().as_bytes()]);
             }
             change.queue.into_iter().for_each(|op| writes.queue(op));
             for event in change.events {
                 writes.call.drawn += 1;
-                writes.write("l", keys::log_key(writes.call.shard), [event]);
+                writes.write(b'l', keys::log_key(writes.call.shard), &[&event]);
             }
         });
     }
 
-    /// Words that rows of the changes stand on.
+    /// What rows of the changes stand on.
     pub(super) fn words(&mut self, used: &Used) {
-        for (code, word) in used {
+        if used.is_empty() {
+            return;
+        }
+        let stamps = self.number(keys::stamps_key(self.shard));
+        self.words.number(stamps);
+        self.words.text(used.stamp.as_ref().map_or(&[], |stamp| stamp.as_slice()));
+        // The stamp of those that turn out to be new.
+        self.drawn += 1;
+        self.words.number(used.words.len());
+        for (code, word) in &used.words {
             let key = self.number(keys::words_key(self.shard, words::hash_of(*code)));
-            let key = key.to_string().into_bytes();
-            self.words.extend([key, code.to_be_bytes().to_vec(), word.to_vec()]);
+            self.words.number(key);
+            self.words.text(&code.to_be_bytes());
+            self.words.text(word);
         }
     }
 
     /// A change that sweeps a noted row if it has expired.
     pub(super) fn sweep(&mut self, key: &Key) {
-        self.changes += 1;
-        self.count(0);
+        self.count += 1;
+        self.changes.number(0);
         self.writes(|writes| {
             let RowKey { key: place, field } = writes.call.shape.row(writes.call.shard, key);
-            writes.write("x", place, [field.unwrap_or_default()]);
-            writes.call.key(keys::notes_key(writes.call.shard));
             let note = writes.call.shape.note(key);
-            writes.call.arguments.push(note);
+            writes.write(b'x', place, &[&field.unwrap_or_default(), &note]);
+            writes.key_of_notes();
         });
     }
 
@@ -106,7 +157,7 @@ impl Call {
     }
 
     pub(super) fn changes(&self) -> usize {
-        self.changes
+        self.count
     }
 
     pub(super) fn replicated(&self) -> bool {
@@ -119,59 +170,51 @@ impl Call {
 
     /// The command that sends it under the name of this operation.
     pub(super) fn command(&self, script: &Script, operation: &Operation<'_>) -> Cmd {
+        let mut plan = self.drawn.to_be_bytes().to_vec();
+        if self.words.plan.is_empty() {
+            plan.extend_from_slice(&[0; 4]);
+        }
+        plan.extend_from_slice(&self.words.plan);
+        plan.extend_from_slice(&u16::try_from(self.count).unwrap_or(u16::MAX).to_be_bytes());
+        plan.extend_from_slice(&self.changes.plan);
         let mut command = script.command();
         command.arg(self.keys.len());
         for key in &self.keys {
             command.arg(key.as_slice());
         }
-        command.arg(operation.place()).arg(operation.number().as_slice());
-        command.arg(self.drawn).arg(self.words.len() / 3);
-        for argument in &self.words {
-            command.arg(argument.as_slice());
-        }
-        command.arg(self.changes);
-        for argument in &self.arguments {
-            command.arg(argument.as_slice());
+        command.arg(operation.place()).arg(operation.number().as_slice()).arg(plan);
+        for text in self.words.texts.iter().chain(self.changes.texts.iter()) {
+            command.arg(text);
         }
         command
     }
 
-    /// Says before some writes how many arguments and writes follow.
+    /// Says before some writes how much of the plan and of the texts is theirs, and how many they are.
     fn writes(&mut self, write: impl FnOnce(&mut Writes<'_>)) {
-        let start = self.arguments.len();
-        self.arguments.extend([Vec::new(), Vec::new()]);
+        const ROOM: usize = 6;
+        let (start, texts) = (self.changes.plan.len(), self.changes.texts.ends.len());
+        self.changes.plan.extend_from_slice(&[0; ROOM]);
         let mut writes = Writes { call: self, count: 0 };
         write(&mut writes);
         let count = writes.count;
-        let follow = self.arguments.len() - start - 2;
-        for (place, number) in self.arguments.iter_mut().skip(start).zip([follow, count]) {
-            *place = number.to_string().into_bytes();
+        let Section { plan, texts: taken } = &mut self.changes;
+        let octets = plan.len() - start - ROOM;
+        let numbers = [octets, taken.ends.len() - texts, count]
+            .map(|number| u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes());
+        for (place, octet) in plan.iter_mut().skip(start).zip(numbers.as_flattened()) {
+            *place = *octet;
         }
-    }
-
-    fn row(&mut self, key: &Key) {
-        let RowKey { key, field } = self.shape.row(self.shard, key);
-        self.key(key);
-        self.arguments.push(field.unwrap_or_default());
-    }
-
-    fn key(&mut self, key: Vec<u8>) {
-        let number = self.number(key);
-        self.count(number);
-    }
-
-    fn count(&mut self, number: usize) {
-        self.arguments.push(number.to_string().into_bytes());
     }
 
     /// The number of a key in KEYS, from 1 on.
     fn number(&mut self, key: Vec<u8>) -> usize {
-        let next = self.keys.len() + 1;
-        let number = *self.numbers.entry(key.clone()).or_insert(next);
-        if number == next {
-            self.keys.push(key);
+        let next = u16::try_from(self.keys.len() + 1).unwrap_or(u16::MAX);
+        if let Some(number) = self.numbers.get(&key) {
+            return (*number).into();
         }
-        number
+        self.numbers.insert(key.clone(), next);
+        self.keys.push(key);
+        next.into()
     }
 }
 
@@ -182,30 +225,37 @@ struct Writes<'a> {
 }
 
 impl Writes<'_> {
-    fn write<const N: usize>(&mut self, letter: &str, key: Vec<u8>, arguments: [Vec<u8>; N]) {
+    fn write(&mut self, letter: u8, key: Vec<u8>, texts: &[&[u8]]) {
         self.count += 1;
-        self.call.arguments.push(letter.into());
-        self.call.key(key);
-        self.call.arguments.extend(arguments);
+        let key = self.call.number(key);
+        let changes = &mut self.call.changes;
+        changes.plan.push(letter);
+        changes.number(key);
+        texts.iter().for_each(|text| changes.text(text));
+    }
+
+    fn key_of_notes(&mut self) {
+        let key = self.call.number(keys::notes_key(self.call.shard));
+        self.call.changes.number(key);
     }
 
     fn delete(&mut self, key: &Key) {
         let RowKey { key, field } = self.call.shape.row(self.call.shard, key);
-        self.write("d", key, [field.unwrap_or_default()]);
+        self.write(b'd', key, &[&field.unwrap_or_default()]);
     }
 
-    fn put(&mut self, put: Put) {
+    fn put(&mut self, put: &Put) {
         self.call.drawn += 1;
         let RowKey { key, field } = self.call.shape.row(self.call.shard, &put.key);
         match (field, put.keep) {
             (None, keep) => {
-                self.write("s", key, [put.bytes, keep.map(keep_text).unwrap_or_default()]);
+                self.write(b's', key, &[&put.bytes, &keep.map(keep_text).unwrap_or_default()]);
             }
-            (Some(field), None) => self.write("h", key, [field, put.bytes]),
+            (Some(field), None) => self.write(b'h', key, &[&field, &put.bytes]),
             (Some(field), Some(keep)) => {
-                self.write("e", key, [field, put.bytes, keep_text(keep)]);
-                self.call.key(keys::notes_key(self.call.shard));
-                self.call.arguments.push(self.call.shape.note(&put.key));
+                let note = self.call.shape.note(&put.key);
+                self.write(b'e', key, &[&field, &put.bytes, &keep_text(keep), &note]);
+                self.key_of_notes();
             }
         }
     }
@@ -215,11 +265,11 @@ impl Writes<'_> {
             QueueOp::Put { queue, member, due } => {
                 let key = keys::queue_key(self.call.shard, &queue);
                 let member = self.call.shape.pack(&member);
-                self.write("q", key, [due.min(NEVER).to_string().into_bytes(), member]);
+                self.write(b'q', key, &[due.min(NEVER).to_string().as_bytes(), &member]);
             }
             QueueOp::Remove { queue, member } => {
                 let member = self.call.shape.pack(&member);
-                self.write("r", keys::queue_key(self.call.shard, &queue), [member]);
+                self.write(b'r', keys::queue_key(self.call.shard, &queue), &[&member]);
             }
         }
     }

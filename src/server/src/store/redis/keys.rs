@@ -126,6 +126,11 @@ pub(super) fn words_key(shard: Shard, hash: u16) -> Vec<u8> {
     format!("{{{}}}w:{hash}", shard.tag()).into_bytes()
 }
 
+/// The stamps that say how far the words of the shard are known.
+pub(super) fn stamps_key(shard: Shard) -> Vec<u8> {
+    format!("{{{}}}w", shard.tag()).into_bytes()
+}
+
 /// Where the shard remembers the commits of its last ten minutes; gone by itself.
 pub(super) fn operations_key(shard: Shard, time: u64) -> Vec<u8> {
     const TEN_MINUTES: u64 = 600_000;
@@ -218,6 +223,7 @@ mod tests {
             shape.row(shard, &Key::new(Table::Session, "a{b}")).key,
             sequence_key(shard),
             words_key(shard, 1),
+            stamps_key(shard),
             operations_key(shard, 1),
             log_key(shard),
             notes_key(shard),

@@ -277,7 +277,7 @@ impl Store for RedisStore {
         }
         let mut call = self.inner.call(shard);
         let servers = self.inner.calls.changes();
-        let mut used = Used::new();
+        let mut used = Used::default();
         for mut change in changes {
             self.inner.code_words(shard, &mut change, &mut used).await?;
             call.change(change);

@@ -3,7 +3,8 @@
 //! A code is drawn from the word itself. The first word that takes a code in a shard has it for good, and a word whose code
 //! is another's is written out. Each call of `commit.lua` says the words that its rows stand on, and nothing happens if one
 //! of them is not what the shard knows under its code: so a row and its words always come into the same server, the words
-//! first, and what a failover loses of words it loses of rows as well. What this process knows of words it forgets when the
+//! first, and what a failover loses of words it loses of rows as well. Words that were there for a while are said all at once, by
+//! a stamp. What this process knows of words it forgets when the
 //! servers may have changed, and a row tells by a check whether its words are the ones it was written with.
 //!
 //! A row with codes is [`CODED`], the number of its words, their check, each as a code (the upper bit set) or as its length
@@ -48,11 +49,42 @@ pub(super) struct Words {
 struct Known {
     /// Since then the servers may have changed ([`super::nodes::Nodes::changes`]).
     asked: u64,
+    /// The newest when they were asked for, if there were any.
+    stamp: Option<Stamp>,
+    /// Those that the stamp stands for.
     words: HashMap<u16, Word>,
+    /// Words that this process wrote since.
+    later: HashMap<u16, Word>,
 }
 
-/// Codes that rows of one call stand on.
-pub(super) type Used = HashMap<u16, Word>;
+/// Whoever knows all words up to a stamp need not name them one by one.
+type Stamp = [u8; 6];
+
+/// What rows of one call stand on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Used {
+    /// For words that it stands for.
+    pub(super) stamp: Option<Stamp>,
+    /// Others, by their codes.
+    pub(super) words: HashMap<u16, Word>,
+}
+
+impl Used {
+    pub(super) fn is_empty(&self) -> bool {
+        self.stamp.is_none() && self.words.is_empty()
+    }
+}
+
+impl Known {
+    fn get(&self, code: u16) -> Option<&Word> {
+        self.words.get(&code).or_else(|| self.later.get(&code))
+    }
+
+    /// Whether the stamp says enough: each word that it does not stand for is named in every commit.
+    fn is_whole(&self) -> bool {
+        self.later.is_empty()
+    }
+}
 
 /// A code that this process does not know, or whose word is not the one that the row was written with.
 #[derive(Debug)]
@@ -65,24 +97,28 @@ impl Words {
         shards.get(&shard).is_some_and(|known| known.asked == changes)
     }
 
+    /// Whether rows may be written without asking for the words of the shard again.
+    fn know_all(&self, shard: Shard, changes: u64) -> bool {
+        let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
+        shards.get(&shard).is_some_and(|known| known.asked == changes && known.is_whole())
+    }
+
     /// Takes over all words of a shard, as Redis told them when the servers had changed so often.
-    fn take(&self, shard: Shard, changes: u64, words: HashMap<u16, Word>) {
-        let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
-        shards.insert(shard, Known { asked: changes, words });
+    fn take(&self, shard: Shard, changes: u64, stamp: Option<Stamp>, words: HashMap<u16, Word>) {
+        let known = Known { asked: changes, stamp, words, later: HashMap::new() };
+        self.shards.write().unwrap_or_else(PoisonError::into_inner).insert(shard, known);
     }
 
     /// Takes over words that Redis has taken from here, unless the servers have changed meanwhile.
-    pub(super) fn learn(&self, shard: Shard, changes: u64, words: Used) {
-        let is_new = |known: &Known| words.keys().any(|code| !known.words.contains_key(code));
-        let known = |known: &&Known| known.asked == changes;
-        let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
-        if !shards.get(&shard).filter(known).is_some_and(is_new) {
+    pub(super) fn learn(&self, shard: Shard, changes: u64, used: Used) {
+        if used.words.is_empty() {
             return;
         }
-        drop(shards);
         let mut shards = self.shards.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = shards.get_mut(&shard).filter(|known| known.asked == changes) {
-            known.words.extend(words);
+            let unknown = |code: &u16| !known.words.contains_key(code);
+            let later: Vec<_> = used.words.into_iter().filter(|(code, _)| unknown(code)).collect();
+            known.later.extend(later);
         }
     }
 
@@ -97,16 +133,20 @@ impl Words {
     fn try_encode(&self, shard: Shard, row: &[u8], used: &mut Used) -> Option<Vec<u8>> {
         let (words, rest) = split(row.strip_prefix(&[WORDED])?)?;
         let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
-        let known = &shards.get(&shard)?.words;
+        let known = shards.get(&shard)?;
         let mut coded = vec![CODED, u8::try_from(words.len()).ok()?];
         coded.extend_from_slice(&check(&words).to_be_bytes());
         for word in words {
             let code = code(word);
-            let has_it = known.get(&code).or_else(|| used.get(&code));
-            let may = has_it.map_or(known.len() < MOST, |other| **other == *word);
-            if may && word.len() >= SHORTEST {
+            let has_it = known.get(code).or_else(|| used.words.get(&code));
+            let room = known.words.len() + known.later.len() < MOST;
+            if has_it.map_or(room, |other| **other == *word) && word.len() >= SHORTEST {
                 coded.extend_from_slice(&code.to_be_bytes());
-                used.entry(code).or_insert_with(|| word.into());
+                if known.stamp.is_some() && known.words.contains_key(&code) {
+                    used.stamp = known.stamp;
+                } else if !used.words.contains_key(&code) {
+                    used.words.insert(code, word.into());
+                }
             } else {
                 let length = u16::try_from(word.len()).ok().filter(|length| *length < LONG)?;
                 match u8::try_from(length) {
@@ -132,7 +172,7 @@ impl Words {
             _ => return Ok(Ok(stored.to_vec())),
         };
         let shards = self.shards.read().unwrap_or_else(PoisonError::into_inner);
-        let known = shards.get(&shard).map(|known| &known.words);
+        let known = shards.get(&shard);
         let [count] = take(&mut rest).ok_or(CORRUPT)?;
         let written_with = take(&mut rest).map(u16::from_be_bytes).ok_or(CORRUPT)?;
         let mut words: Vec<&[u8]> = Vec::new();
@@ -144,7 +184,7 @@ impl Words {
                 number = number << 8 | u16::from(second);
             }
             if number >= CODE {
-                let Some(word) = known.and_then(|known| known.get(&number)) else {
+                let Some(word) = known.and_then(|known| known.get(number)) else {
                     return Ok(Err(Unknown));
                 };
                 words.push(word);
@@ -164,13 +204,15 @@ impl Inner {
     pub(super) async fn ask_for_words(&self, shard: Shard) -> Result<(), StoreError> {
         // Counted before the question: whatever changes from now on makes the answer doubtful.
         let changes = self.calls.changes();
-        let (_, found) = self
-            .ask(shard, HASHES.into(), |pipeline| {
+        let (_, mut found) = self
+            .ask(shard, usize::from(HASHES) + 1, |pipeline| {
                 for hash in 0..HASHES {
                     pipeline.cmd("HGETALL").arg(keys::words_key(shard, hash));
                 }
+                pipeline.cmd("HKEYS").arg(keys::stamps_key(shard));
             })
             .await?;
+        let stamps = parse::<Vec<Stamp>>(found.pop().unwrap_or(redis::Value::Nil))?;
         let mut all = HashMap::new();
         for hash in found {
             let words = parse::<Vec<([u8; 2], Vec<u8>)>>(hash)?;
@@ -178,7 +220,7 @@ impl Inner {
                 words.into_iter().map(|(code, word)| (u16::from_be_bytes(code), Word::from(word))),
             );
         }
-        self.words.take(shard, changes, all);
+        self.words.take(shard, changes, stamps.into_iter().max(), all);
         Ok(())
     }
 
@@ -190,7 +232,7 @@ impl Inner {
         used: &mut Used,
     ) -> Result<(), StoreError> {
         for put in change.puts.iter_mut().filter(|put| self.shape.codes_words(put.key.table)) {
-            if !self.words.know(shard, self.calls.changes()) {
+            if !self.words.know_all(shard, self.calls.changes()) {
                 self.ask_for_words(shard).await?;
             }
             put.bytes = self.words.encode(shard, &put.bytes, used);
@@ -268,7 +310,7 @@ mod tests {
     impl Words {
         fn of(shard: Shard, words: impl IntoIterator<Item = (u16, Word)>) -> Self {
             let known = Self::default();
-            known.take(shard, CHANGES, words.into_iter().collect());
+            known.take(shard, CHANGES, None, words.into_iter().collect());
             known
         }
     }
@@ -278,9 +320,9 @@ mod tests {
         join(&words, b"the rest")
     }
 
-    fn there_and_back(words: &Words, row: &[u8]) -> (usize, Used) {
+    fn there_and_back(words: &Words, row: &[u8]) -> (usize, HashMap<u16, Word>) {
         let shard = Shard::from(3);
-        let mut used = Used::new();
+        let mut used = Used::default();
         let coded = words.encode(shard, row, &mut used);
         let reader = Words::of(shard, []);
         if !used.is_empty() {
@@ -288,7 +330,7 @@ mod tests {
         }
         reader.learn(shard, CHANGES, used.clone());
         assert_eq!(reader.decode(shard, &coded).unwrap().ok().unwrap(), row);
-        (coded.len(), used)
+        (coded.len(), used.words)
     }
 
     #[test]
@@ -309,8 +351,9 @@ mod tests {
     #[test]
     fn a_word_that_a_row_was_not_written_with_is_never_taken_for_its_own() {
         let shard = Shard::from(3);
-        let mut used = Used::new();
+        let mut used = Used::default();
         let coded = Words::of(shard, []).encode(shard, &row(), &mut used);
+        let used = used.words;
         for wrong in used.keys() {
             let words = used.iter().map(|(code, word)| {
                 (*code, if code == wrong { Word::from(&b"another"[..]) } else { word.clone() })
@@ -326,11 +369,28 @@ mod tests {
         let word = || (code(b"word"), Word::from(&b"word"[..]));
         let words = Words::of(shard, [word()]);
         assert!(words.know(shard, CHANGES) && !words.know(shard, CHANGES + 1));
-        words.take(shard, CHANGES + 1, HashMap::new());
-        words.learn(shard, CHANGES, Used::from([word()]));
-        assert!(words.shards.read().unwrap()[&shard].words.is_empty(), "said by the one before");
-        words.learn(shard, CHANGES + 1, Used::from([word()]));
-        assert_eq!(words.shards.read().unwrap()[&shard].words.len(), 1);
+        words.take(shard, CHANGES + 1, None, HashMap::new());
+        let used = || Used { stamp: None, words: HashMap::from([word()]) };
+        words.learn(shard, CHANGES, used());
+        assert!(words.know_all(shard, CHANGES + 1), "said by the one before");
+        words.learn(shard, CHANGES + 1, used());
+        assert!(!words.know_all(shard, CHANGES + 1), "to be asked for, with their stamp");
+    }
+
+    #[test]
+    fn a_stamp_stands_for_the_words_that_came_with_it_and_for_no_later_one() {
+        let (shard, words) = (Shard::from(3), Words::default());
+        let known = [&b"1.2"[..], &LONG_WORD].map(|word| (code(word), Word::from(word)));
+        words.take(shard, CHANGES, Some([7; 6]), known.into_iter().collect());
+        let mut used = Used::default();
+        words.encode(shard, &row(), &mut used);
+        let later = b"Europe/Stockholm";
+        let named = HashMap::from([(code(later), Word::from(&later[..]))]);
+        assert_eq!(used, Used { stamp: Some([7; 6]), words: named });
+        words.learn(shard, CHANGES, used.clone());
+        let mut again = Used::default();
+        words.encode(shard, &row(), &mut again);
+        assert_eq!(again, used);
     }
 
     #[test]
