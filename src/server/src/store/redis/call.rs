@@ -209,12 +209,11 @@ impl Call {
     /// The number of a key in KEYS, from 1 on.
     fn number(&mut self, key: Vec<u8>) -> usize {
         let next = u16::try_from(self.keys.len() + 1).unwrap_or(u16::MAX);
-        if let Some(number) = self.numbers.get(&key) {
-            return (*number).into();
+        let number = *self.numbers.entry(key.clone()).or_insert(next);
+        if number == next {
+            self.keys.push(key);
         }
-        self.numbers.insert(key.clone(), next);
-        self.keys.push(key);
-        next.into()
+        number.into()
     }
 }
 
@@ -231,7 +230,9 @@ impl Writes<'_> {
         let changes = &mut self.call.changes;
         changes.plan.push(letter);
         changes.number(key);
-        texts.iter().for_each(|text| changes.text(text));
+        for text in texts {
+            changes.text(text);
+        }
     }
 
     fn key_of_notes(&mut self) {

@@ -144,8 +144,8 @@ impl Words {
                 coded.extend_from_slice(&code.to_be_bytes());
                 if known.stamp.is_some() && known.words.contains_key(&code) {
                     used.stamp = known.stamp;
-                } else if !used.words.contains_key(&code) {
-                    used.words.insert(code, word.into());
+                } else {
+                    used.words.entry(code).or_insert_with(|| word.into());
                 }
             } else {
                 let length = u16::try_from(word.len()).ok().filter(|length| *length < LONG)?;
