@@ -179,10 +179,8 @@ impl Worker {
 
 /// The threads of each of so many workers: they share this machine, and a process that has it for itself would take one a core.
 fn threads(workers: u16) -> String {
-    std::env::var(THREADS).unwrap_or_else(|_not_said| {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        (cores / usize::from(workers).max(1)).max(1).to_string()
-    })
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (cores / usize::from(workers).max(1)).max(1).to_string()
 }
 
 async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> anyhow::Result<T> {
