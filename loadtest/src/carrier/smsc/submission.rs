@@ -366,7 +366,7 @@ pub(crate) mod tests {
         assert!(Submission::read(&twice).unwrap_err().detail.contains("twice"));
         let some = with_parameters(&bare, 0, &[&ports[..], &sar[..2]].concat());
         assert!(Submission::read(&some).unwrap().piece().is_err());
-        let unknown = with_parameters(&bare, 0, &[(0x1400, &[1])]);
+        let unknown = with_parameters(&single, UDHI, &[(0x1400, &[1])]);
         let findings = Submission::read(&unknown).unwrap().findings();
         assert_eq!(findings.len(), 1);
         assert!(findings[0].detail.contains("0x1400"), "{findings:?}");
