@@ -156,6 +156,9 @@ pub mod decisions {
     #[doc = include_str!("../decisions/0028_limits_are_shared_out_by_who_is_there.md")]
     pub mod d0028_limits_are_shared_out_by_who_is_there {}
 
+    #[doc = include_str!("../decisions/0033_the_carrier_reads_every_octet_itself.md")]
+    pub mod d0033_the_carrier_reads_every_octet_itself {}
+
     #[doc = include_str!("../decisions/0035_a_fallback_carries_and_takes_nothing_over.md")]
     pub mod d0035_a_fallback_carries_and_takes_nothing_over {}
 

@@ -1,11 +1,11 @@
 //! A simulated fleet by itself, against a server of its own process or machine.
 //!
 //! Writes the registry that the server is to import, then answers notifications until it is told to stop, and prints
-//! what it saw as one JSON object.
+//! what it saw as one JSON object; then another one for each carrier that it was asked to be.
 
 use anyhow::Context;
 use clap::Parser;
-use loadtest::{Fault, Fleet, FleetPlan, Mix};
+use loadtest::{Fault, Fleet, FleetPlan, GatewayPlan, Mix, PushGateway, Smsc, SmscPlan};
 use std::{
     io::{BufWriter, Write},
     net::SocketAddr,
@@ -39,6 +39,12 @@ struct Args {
     /// The port on which every device hears notifications; 0 takes one that is free
     #[arg(long, default_value_t = 0)]
     udp_port: u16,
+    /// A short message centre for these devices listens here, too: SMPP 3.4, account `reveille`, password `secret`
+    #[arg(long, value_name = "ADDRESS")]
+    smsc: Option<SocketAddr>,
+    /// A push proxy gateway for these devices listens here, too: PAP over HTTP, no account
+    #[arg(long, value_name = "ADDRESS")]
+    push_gateway: Option<SocketAddr>,
     /// What is wrong with the devices: `demo` (a few of each fault), `all` (nine of ten, every fault alike), `none`, or
     /// faults with their shares of the fleet, as in silent=0.1,slow=0.2
     #[arg(long, value_name = "FAULTS", default_value = "demo")]
@@ -72,6 +78,27 @@ async fn main() -> anyhow::Result<ExitCode> {
     })
     .await
     .context("the fleet could not start")?;
+    let smsc = match args.smsc {
+        None => None,
+        Some(listen) => {
+            let smsc = Smsc::start(SmscPlan { listen, ..SmscPlan::default() }).await;
+            Some(smsc.with_context(|| format!("no short message centre at {listen}"))?)
+        }
+    };
+    let gateway = match args.push_gateway {
+        None => None,
+        Some(listen) => {
+            let plan = GatewayPlan { listen, ..GatewayPlan::default() };
+            let gateway = PushGateway::start(plan).await;
+            Some(gateway.with_context(|| format!("no push proxy gateway at {listen}"))?)
+        }
+    };
+    if let Some(smsc) = &smsc {
+        smsc.serve(fleet.ears());
+    }
+    if let Some(gateway) = &gateway {
+        gateway.serve(fleet.ears());
+    }
     let file = std::fs::File::create(&path)
         .with_context(|| format!("{} cannot be written", path.display()))?;
     let mut registry = BufWriter::new(file);
@@ -83,7 +110,17 @@ async fn main() -> anyhow::Result<ExitCode> {
     writeln!(std::io::stderr(), "{} devices are listening; Ctrl-C ends them", args.devices)?;
     tokio::signal::ctrl_c().await?;
     let report = fleet.stop().await;
-    let sound = report.breaches.count == 0;
+    let mut sound = report.breaches.count == 0;
     writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
+    if let Some(smsc) = smsc {
+        let report = smsc.stop().await;
+        sound &= report.breaches.count == 0;
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
+    }
+    if let Some(gateway) = gateway {
+        let report = gateway.stop().await;
+        sound &= report.breaches.count == 0;
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
+    }
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
