@@ -14,7 +14,7 @@ use crate::schedule::{Schedule, ZoneUnknown};
 use crate::setting::{Setting, distinct, reads_of};
 use crate::target::Fields;
 use crate::time::Instant;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use wire::uri::LocUri;
 
 #[cfg(test)]
@@ -147,6 +147,11 @@ impl Campaign {
     /// Devices that may be notified a second.
     pub fn per_second(&self) -> Option<u32> {
         self.document.per_second
+    }
+
+    /// Devices that may be notified a second for each value of an attribute: name of the attribute to number.
+    pub fn per(&self) -> &BTreeMap<String, u32> {
+        &self.document.per
     }
 
     pub fn lane(&self) -> Lane {

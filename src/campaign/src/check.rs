@@ -217,6 +217,11 @@ impl Checker<'_> {
                 "says when devices are notified, and `deliver.mode: pull` notifies none",
                 "leave the windows and the days left out away, or write {pull_until: …}",
             ),
+            Mode::Pull if !document.per.is_empty() => self.problem(
+                "pace.per",
+                "says how fast devices are notified, and `deliver.mode: pull` notifies none",
+                "leave it out",
+            ),
             Mode::Pull if document.ramp.is_some() => self.problem(
                 "pace.ramp",
                 "says how fast devices are notified, and `deliver.mode: pull` notifies none",

@@ -53,6 +53,8 @@ pub struct Document {
     pub ramp: Option<Ramp>,
     /// The time over which first notifications are spread, so that neighbours do not answer together.
     pub spread: Duration,
+    /// Devices a second for each value of an attribute.
+    pub per: BTreeMap<String, u32>,
     pub lane: Lane,
     pub report: Report,
     pub keep_results: Duration,

@@ -36,6 +36,8 @@ pub const LONGEST_PAUSE: Duration = Duration::from_hours(6);
 pub const WINDOWS: usize = 16;
 /// Stretches of days left out.
 pub const BLACKOUTS: usize = 32;
+/// Attributes of `pace.per`.
+pub const PACED_BY: usize = 4;
 pub const DOUBLE_EVERY: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_hours(24);
 /// Over how long first notifications are spread.

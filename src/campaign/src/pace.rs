@@ -94,6 +94,34 @@ fn nanoseconds(at: Instant) -> u64 {
     at.0.saturating_mul(1_000_000)
 }
 
+/// The moments that are taken under one limit, booked ahead.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calendar {
+    /// The first moment that nobody has, in nanoseconds since 1970.
+    free: u64,
+}
+
+impl Calendar {
+    /// How late somebody may be for a moment. The moments are further apart by it, so that those who are late and those who are
+    /// on time never are more than the limit in any second.
+    pub const LATE: Duration = Duration::from_millis(250);
+
+    /// The first moment from `now` on that nobody has.
+    pub fn free(&self, now: Instant) -> Instant {
+        Instant(self.free.div_ceil(1_000_000).max(now.0))
+    }
+
+    /// Takes a moment that is free.
+    pub fn book(&mut self, per_second: u32, at: Instant) {
+        let late = u64::try_from(Self::LATE.as_nanos()).unwrap_or(SECOND);
+        // A moment is told in whole milliseconds: it may be later by one.
+        let interval =
+            (SECOND + late + 1_000_000).div_ceil(per_second.clamp(1, Gcra::FASTEST).into());
+        // What is told is rounded up; what is kept is not, or fast limits would be slow.
+        self.free = self.free.max(nanoseconds(at).saturating_sub(999_999)).saturating_add(interval);
+    }
+}
+
 /// A pace that begins low and doubles, as long as what was done holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ramp {
@@ -243,7 +271,43 @@ mod tests {
         }
     }
 
+    #[test]
+    fn moments_are_given_one_after_the_other() {
+        let mut calendar = Calendar::default();
+        let now = Instant(50_000);
+        let mut given = Vec::new();
+        for _ in 0..4 {
+            let at = calendar.free(now);
+            calendar.book(10, at);
+            given.push(at.0 - now.0);
+        }
+        assert_eq!(given, [0, 125, 250, 375]);
+        assert_eq!(calendar.free(Instant(90_000)), Instant(90_000), "what is past is nobody's");
+    }
+
     proptest! {
+        /// However late somebody is for a moment, within what is allowed.
+        #[test]
+        fn no_second_sees_more_devices_than_were_to_be(
+            rate in 1_u32..200,
+            asks in proptest::collection::vec((0_u64..300, 0_u64..=250), 1..400),
+        ) {
+            let mut calendar = Calendar::default();
+            let mut now = Instant(10_000);
+            let mut used = Vec::new();
+            for (pause, late) in asks {
+                now = now.plus(Duration::from_millis(pause));
+                let at = calendar.free(now);
+                calendar.book(rate, at);
+                used.push(at.0 + late);
+            }
+            used.sort_unstable();
+            for (i, first) in used.iter().enumerate() {
+                let within = used[i..].iter().take_while(|at| **at < first + 1_000).count();
+                prop_assert!(within <= rate as usize, "{} in the second from {}", within, first);
+            }
+        }
+
         #[test]
         fn no_second_holds_more_than_the_limit(rate in 1_u32..500, pauses in proptest::collection::vec(0_u64..400, 1..40)) {
             let mut gcra = Gcra::new(rate);

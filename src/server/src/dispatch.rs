@@ -4,6 +4,7 @@
 //! session with it has ended. A campaign that may not notify is not asked for, so nothing is rewritten to hold it back.
 
 mod batch;
+pub(crate) mod booking;
 mod care;
 mod notice;
 pub(crate) mod permits;
@@ -171,10 +172,11 @@ async fn round(
                     continue;
                 }
                 room_left = true;
-                let queue = turn::waiting(live.campaign.lane(), live.seq, route.name());
+                let names = booking::names(live, route.name());
+                let queue = |name: &String| turn::waiting(live.campaign.lane(), live.seq, name);
+                let queues: Vec<_> = names.iter().map(queue).collect();
                 let lease = engine.config.dispatch.lease;
-                let queues = std::slice::from_ref(&queue);
-                let claimed = engine.store.claim(shard, queues, most as usize, lease).await?;
+                let claimed = engine.store.claim(shard, &queues, most as usize, lease).await?;
                 if claimed.is_empty() {
                     continue;
                 }

@@ -10,6 +10,7 @@ mod tests;
 use crate::{
     campaigns::live::Snapshot,
     care,
+    dispatch::booking,
     events::{DeviceAlert, Event},
     parts,
     rows::{
@@ -255,6 +256,12 @@ impl Turn {
         self.count(&mut change);
         self.report(&mut change);
         self.device.jobs.retain(|active| !active.job.ended());
+        for active in &mut self.device.jobs {
+            // A moment is booked for a job that waits for it, and for nothing after that.
+            if !matches!(active.job, Job::Waiting { .. }) {
+                active.route.truncate(booking::plain(&active.route).len());
+            }
+        }
         self.place(&mut change);
         if self.device != self.before {
             change = change.put(self.id.key(Table::Device), self.device.to_octets());

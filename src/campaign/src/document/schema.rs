@@ -2,7 +2,7 @@
 
 use super::reader::{Reader, Section, Words};
 use super::tree::{Node, Value};
-use super::when::{self, When};
+use super::when::{self, Pace, When};
 use super::{
     Apply, Atomic, Confirm, Declared, Deliver, Devices, Document, Lane, Mode, On, Prove, Report,
     Then, Ui, Variant,
@@ -69,7 +69,7 @@ pub(super) fn document(reader: &mut Reader, node: &Node) -> Option<Document> {
     }
     reader.choice(&root, "on_broken", &[("keep", ())], &["revert"]);
     let When { start, expires, schedule } = when::when(reader, &root);
-    let (per_second, ramp, spread) = when::pace(reader, &root);
+    let Pace { per_second, ramp, spread, per } = when::pace(reader, &root);
     // Whoever is named by a trigger has a service that is wrong right now.
     let usual_lane = if Reader::has(&root, "on") { Lane::Urgent } else { Lane::Mass };
     Some(Document {
@@ -94,6 +94,7 @@ pub(super) fn document(reader: &mut Reader, node: &Node) -> Option<Document> {
         per_second,
         ramp,
         spread,
+        per,
         lane: reader.choice(&root, "lane", Lane::WORDS, &[]).unwrap_or(usual_lane),
         report: reader.choice(&root, "report", Report::WORDS, &[]).unwrap_or(Report::EveryDevice),
         keep_results: reader

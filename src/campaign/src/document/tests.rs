@@ -179,7 +179,6 @@ fn a_key_of_a_later_version_is_refused_by_its_name() {
         ("prove: reconnect", "prove", "reconnect"),
         ("on_broken: revert", "on_broken", "revert"),
         ("revert_until: 7d", "revert_until", "revert_until"),
-        ("pace: {per: {cell: 20}}", "pace.per", "per"),
         ("waves: [{share: 1%}]", "waves", "waves"),
         ("stop: [{failed: 5%}]", "stop", "stop"),
     ] {
@@ -305,6 +304,10 @@ fn every_bad_key_and_value_has_a_problem_of_its_own() {
             "`1` is neither true nor false",
             "",
         ),
+        ("pace: {per: 20}", "pace.per", "is no map", "as in {cell: 20}"),
+        ("pace: {per: {}}", "pace.per", "names 0 attributes", "name 1 to 4"),
+        ("pace: {per: {cell: 0}}", "pace.per.cell", "is no such number", "from 1 to 1000000"),
+        ("pace: {per: {a b: 1}}", "pace.per.a b", "is no name of an attribute", "as in"),
         ("pace: {per_second: 0}", "pace.per_second", "`0` is out of range", "from 1 to 1000000"),
         ("pace: {spread: 25h}", "pace.spread", "is out of range", "to 1d"),
         ("pace: {per_second: fast}", "pace.per_second", "`fast` is no such number", "whole number"),

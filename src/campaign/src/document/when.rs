@@ -10,6 +10,7 @@ use crate::schedule::{Blackout, Days, Minute, Schedule, Window, Zone, time_zone}
 use crate::time::Instant;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 const WHEN: Words =
@@ -17,7 +18,7 @@ const WHEN: Words =
 const WINDOW: Words = Words { known: &["days", "from", "to"], later: &[] };
 const BLACKOUT: Words = Words { known: &["from", "to"], later: &[] };
 const OTHERWISE: Words = Words { known: &["device_or"], later: &[] };
-const PACE: Words = Words { known: &["per_second", "ramp", "spread"], later: &["per"] };
+const PACE: Words = Words { known: &["per_second", "ramp", "spread", "per"], later: &[] };
 const RAMP: Words = Words { known: &["from", "double_every"], later: &[] };
 const PULL: Words = Words { known: &["pull_until"], later: &[] };
 
@@ -145,17 +146,70 @@ fn zone(reader: &mut Reader, section: &Section<'_>) -> Option<Zone> {
     })
 }
 
-/// Devices a second, how they grow, and over how long first notifications are spread.
-pub(super) fn pace(
-    reader: &mut Reader,
-    root: &Section<'_>,
-) -> (Option<u32>, Option<Ramp>, Duration) {
-    let Some(section) = sub(reader, root, "pace", PACE) else {
-        return (None, None, Duration::ZERO);
-    };
+/// What `pace` says.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    pub per_second: Option<u32>,
+    pub ramp: Option<Ramp>,
+    /// Over how long first notifications are spread.
+    pub spread: Duration,
+    pub per: BTreeMap<String, u32>,
+}
+
+pub(super) fn pace(reader: &mut Reader, root: &Section<'_>) -> Pace {
+    let Some(section) = sub(reader, root, "pace", PACE) else { return Pace::default() };
     let per_second = reader.number(&section, "per_second", 1..=Gcra::FASTEST);
     let spread = reader.duration(&section, "spread", limits::SPREAD).unwrap_or_default();
-    (per_second, ramp(reader, &section, per_second), spread)
+    let ramp = ramp(reader, &section, per_second);
+    Pace { per_second, ramp, spread, per: per(reader, &section) }
+}
+
+/// `{ATTRIBUTE: DEVICES A SECOND}`.
+fn per(reader: &mut Reader, pace: &Section<'_>) -> BTreeMap<String, u32> {
+    const HELP: &str = "write attributes and devices a second, as in {cell: 20}";
+    let path = pace.path_of("per");
+    let Some(node) = reader.node(pace, "per") else { return BTreeMap::new() };
+    let Value::Map(entries) = &node.value else {
+        reader.problem(&path, node.line, "is no map", HELP);
+        return BTreeMap::new();
+    };
+    if entries.is_empty() || entries.len() > limits::PACED_BY {
+        let what = format!("names {} attributes", entries.len());
+        let help = format!("name 1 to {}", limits::PACED_BY);
+        reader.problem(&path, node.line, what, help);
+        return BTreeMap::new();
+    }
+    let mut per = BTreeMap::new();
+    for entry in entries {
+        let path = format!("{path}.{}", entry.key);
+        let rate = match &entry.node.value {
+            Value::Text(text) => {
+                text.parse().ok().filter(|rate| (1..=Gcra::FASTEST).contains(rate))
+            }
+            Value::Absent | Value::List(_) | Value::Map(_) => None,
+        };
+        match rate {
+            None => reader.problem(
+                &path,
+                entry.line,
+                "is no such number",
+                format!("write a whole number from 1 to {}", Gcra::FASTEST),
+            ),
+            Some(rate) if per.insert(entry.key.clone(), rate).is_some() => {
+                reader.problem(&path, entry.line, "is there twice", "leave one of them out");
+            }
+            Some(_) => {}
+        }
+        let is_name = |key: &str| {
+            let octets = || key.bytes();
+            (1..=64).contains(&key.len())
+                && octets().all(|octet| octet.is_ascii_alphanumeric() || b"_-".contains(&octet))
+        };
+        if !is_name(&entry.key) {
+            reader.problem(&path, entry.line, "is no name of an attribute", HELP);
+        }
+    }
+    per
 }
 
 fn ramp(reader: &mut Reader, pace: &Section<'_>, per_second: Option<u32>) -> Option<Ramp> {

@@ -1,6 +1,7 @@
 //! One claim's devices: read, notified together, committed together.
 
 use super::{
+    booking::{self, Answer, Wanted},
     notice,
     permits::{Leave, Pass, Place},
 };
@@ -15,12 +16,13 @@ use crate::{
     receipts::Expected,
     routing,
     rows::{Detail, DeviceId},
-    store::{Change, Claimed, Shard, StoreError, Table, Verdict},
+    store::{Change, Claimed, QueueName, Shard, StoreError, Table, Verdict},
     turn::{self, Turn},
 };
 use campaign::{
     document::Lane,
     job::{Job, Outcome},
+    time::Instant,
 };
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -41,8 +43,12 @@ pub(super) enum BatchError {
 struct Claim {
     id: DeviceId,
     tried: Option<Tried>,
+    /// Where it was claimed.
+    queue: QueueName,
     /// Until it has a permit.
     place: Option<Place>,
+    /// It may leave until then, by the paces of its cell or region.
+    by: Option<Instant>,
     /// Which attempt it was.
     attempt: u8,
 }
@@ -69,7 +75,6 @@ pub(super) async fn notify(
 ) -> Result<(), BatchError> {
     let Taken { shard, of, leave, devices, places } = taken;
     let via = leave.route();
-    let queue = turn::waiting(live.campaign.lane(), live.seq, &of);
     // Only queues of configured routes are claimed.
     let counted = engine.metrics.route(via);
     let stands_in = engine.metrics.route(&of).filter(|_| of != via);
@@ -77,8 +82,11 @@ pub(super) async fn notify(
     let mut claims: Vec<Claim> = devices
         .iter()
         .zip(places)
-        .filter_map(|(claimed, place)| Some((DeviceId::from_root(&claimed.member)?, place)))
-        .map(|(id, place)| Claim { id, tried: None, place: Some(place), attempt: 0 })
+        .filter_map(|(claimed, place)| {
+            let id = DeviceId::from_root(&claimed.member)?;
+            let (queue, place) = (claimed.queue.clone(), Some(place));
+            Some(Claim { id, tried: None, queue, place, by: None, attempt: 0 })
+        })
         .collect();
     let closing = Closing::new(&engine.gate, shard);
     for _ in 0..TRIES {
@@ -97,16 +105,19 @@ pub(super) async fn notify(
                 changes.push(
                     Change::new()
                         .if_absent(claim.id.key(Table::Device))
-                        .queue_remove(queue.clone(), claim.id.root()),
+                        .queue_remove(claim.queue.clone(), claim.id.root()),
                 );
                 orphans.push(claim);
                 continue;
             };
             let Some(device) = turn::readable(&claim.id, &row) else { continue };
             let mut turn = Turn::new(claim.id.clone(), device, row.revision, now);
-            turn.claimed(queue.clone());
+            turn.claimed(claim.queue.clone());
             turn.stop(&current);
             turns.push((claim, turn));
+        }
+        if may {
+            book(engine, live, &of, &mut turns).await?;
         }
         let sends = turns.iter_mut().map(async |(claim, turn)| {
             if claim.tried.is_none()
@@ -116,7 +127,7 @@ pub(super) async fn notify(
                 && in_time(turn, live)
             {
                 count_due(engine, turn, live.seq);
-                let pass = Pass::of_job(engine, &leave, claim.place.take(), &closing);
+                let pass = Pass::of_job(engine, &leave, claim.place.take(), claim.by, &closing);
                 let (tried, left) = send(engine, turn, live, channel, &pass).await;
                 if let Some(stands_in) = stands_in.filter(|_| matches!(left, Some(Ok(())))) {
                     stands_in.carried_by_another();
@@ -161,6 +172,46 @@ pub(super) async fn notify(
         devices = claims.len(),
         "devices were moved by others again and again; their jobs come back"
     );
+    Ok(())
+}
+
+/// Books moments for the devices of a campaign that has a pace for each cell or region; those that get a later one wait for it.
+async fn book(
+    engine: &Engine,
+    live: &LiveCampaign,
+    of: &str,
+    turns: &mut [(Claim, Turn)],
+) -> Result<(), StoreError> {
+    if live.campaign.per().is_empty() {
+        return Ok(());
+    }
+    let (mut due, mut wanted) = (Vec::new(), Vec::new());
+    for (claim, turn) in turns {
+        let now = turn.now();
+        let is_due = claim.tried.is_none() && claim.by.is_none() && is_due(turn, live);
+        let Some(active) = turn.device.job_mut(live.seq) else { continue };
+        // Whatever becomes of it, the moment that it had is over.
+        let route = std::mem::replace(&mut active.route, of.to_owned());
+        if let Job::Waiting { not_before, .. } = active.job
+            && is_due
+        {
+            wanted.push(Wanted::new(live, &turn.device, &route, not_before, now));
+            due.push((claim, turn));
+        }
+    }
+    let answers = booking::book(engine, live, &wanted).await?;
+    for ((claim, turn), answer) in due.into_iter().zip(answers) {
+        match answer {
+            Answer::Now(until) => claim.by = Some(until),
+            Answer::At(at, place) => {
+                turn.step(live.seq, |job| job.on_postponed(at));
+                if let Some(active) = turn.device.job_mut(live.seq) {
+                    active.route = booking::name(of, place);
+                }
+            }
+            Answer::Later(at) => turn.step(live.seq, |job| job.on_postponed(at)),
+        }
+    }
     Ok(())
 }
 

@@ -32,6 +32,8 @@ pub(crate) enum Pass<'a> {
         place: Mutex<Option<Place>>,
         /// Whether its device is counted: it is one, however many segments it is sent.
         counted: AtomicBool,
+        /// It must have left by then.
+        by: Option<Instant>,
         /// Closed when it leaves.
         closing: &'a Closing,
     },
@@ -45,10 +47,11 @@ impl<'a> Pass<'a> {
         engine: &'a Engine,
         leave: &'a Leave,
         place: Option<Place>,
+        by: Option<Instant>,
         closing: &'a Closing,
     ) -> Self {
         let (place, counted) = (Mutex::new(place), AtomicBool::new(false));
-        Self::Job { engine, leave, place, counted, closing }
+        Self::Job { engine, leave, place, counted, by, closing }
     }
 
     /// Waits until so many segments may leave. Write them at once: the permits are for now.
@@ -81,13 +84,14 @@ impl<'a> Pass<'a> {
 
     async fn permitted(&self, count: u32) -> Result<(), Held> {
         match self {
-            Self::Job { engine, leave, place, counted, closing } => {
+            Self::Job { engine, leave, place, counted, by, closing } => {
                 let first = !counted.load(Ordering::Relaxed);
                 wait(engine, |now| {
                     // As it is now: a campaign that was paused since sends nothing more.
                     let snapshot = engine.live.snapshot();
                     let live = snapshot.get(leave.seq).filter(|_| engine.live.fresh(now));
-                    if live.is_none_or(|live| !live.state.may_notify()) {
+                    let late = by.is_some_and(|by| now > by);
+                    if late || live.is_none_or(|live| !live.state.may_notify()) {
                         return Err(Held);
                     }
                     Ok(engine.permits.grant(engine, leave, count, first, now).err())
