@@ -28,9 +28,10 @@ const STILL: &[&str] = &[
     "reveille_store_conflicts_total",
     "reveille_notifications_refused_total",
     // No route is away here.
+    "reveille_route_condition",
     "reveille_notifications_carried_by_another_total",
     // Nobody asks for care.
-    "reveille_care_notify_seconds",
+    "reveille_care_notify_seconds_count",
     // Only carriers tell it.
     "reveille_receipts_total",
     "reveille_deadlines_lag_seconds",
