@@ -28,7 +28,7 @@ impl Gcra {
 
     /// At most `per_second` (1 to [`Self::FASTEST`]) in any second, wherever that second begins.
     ///
-    /// A caller looks at the clock in steps and is late at times: a permit may come [`EARLY`] before its time, so that what was
+    /// A caller looks at the clock in steps and is late at times: a permit may come 20 ms before its time, so that what was
     /// late is made up for, and what is due within that time may come at once. The interval is stretched by it, so that the
     /// promise holds.
     pub fn new(per_second: u32) -> Self {
