@@ -23,6 +23,8 @@ const MASS: u64 = 100_000;
 /// Lines of an import.
 const LINES: u64 = 1000;
 const CAMPAIGN: &str = "campaign: mass\nauthority: operator\npurpose: a bench\ndevices: {group: mass}\nsettings: [{uri: ./A/B, value: \"1\"}]\ndeliver: {attempts: 20, answer_within: 10m}\n";
+/// Between two requests.
+const PAUSE: Duration = Duration::from_millis(20);
 /// How long a datagram is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -71,6 +73,8 @@ async fn measure(requests: u64) -> anyhow::Result<()> {
             tokio::join!(request, async { came.await.map(|came| came.map(|_| asked.elapsed())) });
         anyhow::ensure!(answer?.status().as_u16() == 202, "a request was refused");
         waits.push(came.context("no notification came")??);
+        // Agents keep within what a route keeps for them: here a hundred a second.
+        tokio::time::sleep(PAUSE).await;
     }
     let seconds = began.elapsed().as_secs_f64();
     let after = notified().await?;
