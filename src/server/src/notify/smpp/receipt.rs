@@ -98,11 +98,17 @@ fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
 mod tests {
     use super::*;
     use rusmpp::{
+        Pdu,
         tlvs::MessageDeliveryRequestTlvValue as Given,
+        tokio_codec::CommandCodec,
         types::{COctetString, OctetString},
         values::EsmClass,
     };
     use std::str::FromStr;
+    use tokio_util::{
+        bytes::BytesMut,
+        codec::{Decoder, Encoder},
+    };
 
     fn deliver(esm_class: u8, text: &str) -> DeliverSm {
         DeliverSm::builder()
@@ -132,6 +138,26 @@ mod tests {
             );
         }
         assert_eq!(read(&deliver(4, "ID:7 SUB:001 STAT:DELIVRD")).unwrap().message_id, "7");
+    }
+
+    /// The published receipt, with its text and both parameters, octet for octet as it comes.
+    #[test]
+    fn the_vector_is_a_receipt() {
+        let vectors = include_str!("../../../../wire/tests/vectors/notify/smpp.jsonl");
+        let vector = vectors
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .find(|line| line["id"] == "smpp-04-delivery-receipt")
+            .unwrap();
+        let octets = hex::decode(vector["pdu_hex"].as_str().unwrap()).unwrap();
+        let mut came = BytesMut::from(octets.as_slice());
+        let command = CommandCodec::new().decode(&mut came).unwrap().unwrap();
+        let Some(Pdu::DeliverSm(message)) = command.pdu() else { panic!("{command:?}") };
+        let receipt = Receipt { message_id: "8123a9f0".into(), fate: Fate::Delivered };
+        assert_eq!(read(message), Some(receipt));
+        let mut again = BytesMut::new();
+        CommandCodec::new().encode(&command, &mut again).unwrap();
+        assert_eq!(hex::encode(again), hex::encode(octets));
     }
 
     #[test]
