@@ -204,6 +204,7 @@ impl Broker {
             .env("RABBITMQ_CONFIG_FILE", file("rabbitmq.conf"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", file("enabled_plugins"))
             .env("RABBITMQ_CONF_ENV_FILE", file("none.conf"))
+            .env("ERL_CRASH_DUMP", file("erl_crash.dump"))
             .env(
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
                 "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
