@@ -3,17 +3,45 @@
 //! The octets are those of the sockets; the TCP and IP headers around them are made here, with the carrier's well-known port, so
 //! that a reader knows what it sees.
 
+use crate::clock;
 use std::{
     collections::HashMap,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 /// The payload of one packet.
 const MOST_IN_PACKET: usize = 1_400;
 
+/// What all connections of a carrier show their octets to.
+#[derive(Debug)]
+pub(crate) struct Wiretap(Option<Mutex<Tap>>);
+
+impl Wiretap {
+    /// Keeps `most` octets, or nothing if that is zero; `port` is what the carrier seems to listen on.
+    pub(crate) fn new(began: Instant, port: u16, most: usize) -> Self {
+        Self((most > 0).then(|| Mutex::new(Tap::new(began, port, most))))
+    }
+
+    /// Something went over a connection, just now.
+    pub(crate) fn saw(&self, connection: u64, side: Side, octets: &[u8]) {
+        if let Some(tap) = &self.0 {
+            let now = clock::now();
+            tap.lock().unwrap_or_else(PoisonError::into_inner).saw(now, connection, side, octets);
+        }
+    }
+
+    /// The capture file as it is now; without an octet where nothing is kept.
+    pub(crate) fn file(&self) -> Vec<u8> {
+        let tap = self.0.as_ref();
+        tap.map(|tap| tap.lock().unwrap_or_else(PoisonError::into_inner).file.clone())
+            .unwrap_or_default()
+    }
+}
+
 /// Keeps what it is shown, up to so many octets.
 #[derive(Debug)]
-pub(crate) struct Tap {
+struct Tap {
     began: Instant,
     port: u16,
     left: usize,
@@ -30,8 +58,7 @@ pub(crate) enum Side {
 }
 
 impl Tap {
-    /// `port` is what the carrier seems to listen on.
-    pub(crate) fn new(began: Instant, port: u16, most: usize) -> Self {
+    fn new(began: Instant, port: u16, most: usize) -> Self {
         // Microseconds, version 2.4, packets that begin with their IP header (101).
         let mut file = Vec::new();
         file.extend(0xA1B2_C3D4_u32.to_le_bytes());
@@ -44,7 +71,7 @@ impl Tap {
         Self { began, port, left: most, file, sequences: HashMap::new() }
     }
 
-    pub(crate) fn saw(&mut self, now: Instant, connection: u64, side: Side, octets: &[u8]) {
+    fn saw(&mut self, now: Instant, connection: u64, side: Side, octets: &[u8]) {
         for payload in octets.chunks(MOST_IN_PACKET) {
             if payload.len() > self.left {
                 self.left = 0;
@@ -96,11 +123,6 @@ impl Tap {
         self.file.extend(tcp);
         self.file.extend(payload);
     }
-
-    /// The capture file as it is now.
-    pub(crate) fn file(&self) -> Vec<u8> {
-        self.file.clone()
-    }
 }
 
 /// The checksum of an IP header (RFC 791).
@@ -120,7 +142,6 @@ fn checksum(header: &[u8]) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
 
     // The header that explanations of the checksum use: 4500 0073 0000 4000 4011 c0a8 0001 c0a8 00c7 has b861.
     #[test]
@@ -137,10 +158,10 @@ mod tests {
         let now = clock::now();
         let mut tap = Tap::new(now, 2775, 3_000);
         tap.saw(now, 0, Side::Server, &[1; 2_000]);
-        let two = tap.file().len();
+        let two = tap.file.len();
         assert_eq!(two, 24 + 2 * (16 + 40) + 2_000);
         tap.saw(now, 0, Side::Carrier, &[2; 2_000]);
         tap.saw(now, 0, Side::Server, &[3; 1]);
-        assert_eq!(tap.file().len(), two, "whole packets or none");
+        assert_eq!(tap.file.len(), two, "whole packets or none");
     }
 }

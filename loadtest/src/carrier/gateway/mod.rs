@@ -23,7 +23,7 @@ mod tests;
 pub use plan::{Courtesy, GatewayPlan, GatewayReport};
 
 use crate::{
-    carrier::tap::{Side, Tap},
+    carrier::tap::{Side, Wiretap},
     clock,
     fleet::Ears,
 };
@@ -68,7 +68,7 @@ struct Shared {
     /// What `Authorization` has to be, if anything.
     authorization: Option<String>,
     desk: Mutex<Desk>,
-    tap: Option<Mutex<Tap>>,
+    tap: Wiretap,
     connections: AtomicU64,
     courtesy: Mutex<Arc<Courtesy>>,
     ears: OnceLock<Ears>,
@@ -90,8 +90,7 @@ impl PushGateway {
         let shared = Arc::new(Shared {
             authorization,
             desk: Mutex::new(Desk::new(began, plan.seed)),
-            tap: (plan.traffic_kept > 0)
-                .then(|| Mutex::new(Tap::new(began, PORT, plan.traffic_kept))),
+            tap: Wiretap::new(began, PORT, plan.traffic_kept),
             connections: AtomicU64::new(0),
             courtesy: Mutex::new(Arc::new(plan.courtesy)),
             ears: OnceLock::new(),
@@ -144,8 +143,7 @@ impl PushGateway {
     /// What went over the initiators' connections so far, as a file of libpcap's format: as much as
     /// [`GatewayPlan::traffic_kept`] allows.
     pub fn capture(&self) -> Vec<u8> {
-        let tap = self.shared.tap.as_ref();
-        tap.map(|tap| tap.lock().unwrap_or_else(PoisonError::into_inner).file()).unwrap_or_default()
+        self.shared.tap.file()
     }
 
     /// Closes everything; tells what it has seen.
@@ -166,14 +164,6 @@ impl Drop for PushGateway {
 impl Shared {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Something went over a connection.
-    fn saw(&self, connection: u64, side: Side, octets: &[u8]) {
-        if let Some(tap) = &self.tap {
-            let now = clock::now();
-            tap.lock().unwrap_or_else(PoisonError::into_inner).saw(now, connection, side, octets);
-        }
     }
 
     fn courtesy(&self) -> Arc<Courtesy> {
@@ -245,13 +235,13 @@ async fn talk(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
                 return Ok(());
             }
             Read::Whole(request) => {
-                shared.saw(number, Side::Server, &request.octets);
+                shared.tap.saw(number, Side::Server, &request.octets);
                 shared.answer(&request).await
             }
         };
         let Some(answer) = answer else { return Ok(()) };
         let octets = answer.octets();
-        shared.saw(number, Side::Carrier, &octets);
+        shared.tap.saw(number, Side::Carrier, &octets);
         stream.write_all(&octets).await?;
     }
 }

@@ -186,7 +186,7 @@ impl Line {
             }
             let mut frame = self.inbox.split_to(length);
             let octets = frame.clone();
-            self.shared.saw(self.number, Side::Server, &octets);
+            self.shared.tap.saw(self.number, Side::Server, &octets);
             let command = match self.codec.decode(&mut frame) {
                 Ok(Some(command)) => command,
                 Ok(None) => continue,
@@ -406,7 +406,11 @@ impl Line {
 
     /// What is in the outbox from here on will go out.
     fn said(&self, from: usize) {
-        self.shared.saw(self.number, Side::Carrier, self.outbox.get(from..).unwrap_or_default());
+        self.shared.tap.saw(
+            self.number,
+            Side::Carrier,
+            self.outbox.get(from..).unwrap_or_default(),
+        );
     }
 
     /// A refusal is the header alone, as most centres send it.

@@ -31,11 +31,7 @@ pub use report::{Arrival, SmscReport};
 #[cfg(test)]
 pub(crate) use submission::tests::octets;
 
-use crate::{
-    carrier::tap::{Side, Tap},
-    clock,
-    fleet::Ears,
-};
+use crate::{carrier::tap::Wiretap, clock, fleet::Ears};
 use desk::Desk;
 use post::Post;
 use std::{
@@ -70,7 +66,7 @@ pub(crate) struct Shared {
     password: String,
     seed: u64,
     desk: Mutex<Desk>,
-    tap: Option<Mutex<Tap>>,
+    tap: Wiretap,
     manners: Mutex<Arc<Manners>>,
     post: Post,
     ears: OnceLock<Ears>,
@@ -93,8 +89,7 @@ impl Smsc {
             password: plan.password.clone(),
             seed: plan.seed,
             desk: Mutex::new(Desk::new(began, &plan)),
-            tap: (plan.traffic_kept > 0)
-                .then(|| Mutex::new(Tap::new(began, PORT, plan.traffic_kept))),
+            tap: Wiretap::new(began, PORT, plan.traffic_kept),
             manners: Mutex::new(Arc::new(plan.manners.clone())),
             post,
             ears: OnceLock::new(),
@@ -155,8 +150,7 @@ impl Smsc {
 
     /// What went over its connections so far, as a file of libpcap's format: as much as [`SmscPlan::traffic_kept`] allows.
     pub fn capture(&self) -> Vec<u8> {
-        let tap = self.shared.tap.as_ref();
-        tap.map(|tap| tap.lock().unwrap_or_else(PoisonError::into_inner).file()).unwrap_or_default()
+        self.shared.tap.file()
     }
 
     /// Closes everything; tells what it has seen.
@@ -177,14 +171,6 @@ impl Drop for Smsc {
 impl Shared {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Something went over a connection.
-    fn saw(&self, line: u64, side: Side, octets: &[u8]) {
-        if let Some(tap) = &self.tap {
-            let now = clock::now();
-            tap.lock().unwrap_or_else(PoisonError::into_inner).saw(now, line, side, octets);
-        }
     }
 
     fn manners(&self) -> Arc<Manners> {
