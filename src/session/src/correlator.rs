@@ -104,7 +104,8 @@ pub(crate) fn heed(job: &mut Job, words: &[Word]) -> Result<(), Outcome> {
             Why::Reported,
         );
         let Some((slot, setting)) = job.slot_mut(word.place) else { continue };
-        if setting.verb != Verb::Exec {
+        // Of others no report was asked for: whatever it is about, it is not this work.
+        if setting.verb != Verb::Exec || setting.within_seconds == 0 {
             continue;
         }
         match word.report {

@@ -206,19 +206,12 @@ impl Session {
             // Who answers for every body by itself is known by nothing else.
             Proof::Wrong if context.proven && context.account.kind != AuthKind::Hmac => {
                 let reply = self.challenge(message, context, Proof::Wrong);
-                self.count_refusal(message, context);
+                let parts = self.count_refusal(message, context);
                 let news = match self.stage {
                     Stage::Over(end) => vec![News::Over(end)],
                     Stage::Setup { .. } | Stage::Between | Stage::Working(_) => Vec::new(),
                 };
-                Step {
-                    session: self,
-                    reply,
-                    ends: Vec::new(),
-                    news,
-                    parts: Parts::default(),
-                    seal: None,
-                }
+                Step { session: self, reply, ends: Vec::new(), news, parts, seal: None }
             }
             Proof::Wrong => self.unmoved(message, context, Proof::Wrong),
         }
@@ -240,8 +233,9 @@ impl Session {
         Step { session: self, reply, ends, news, parts, seal: None }
     }
 
-    /// The right token with wrong credentials: the sender is known well enough to remember the refusal.
-    fn count_refusal(&mut self, message: &Message, context: &Context<'_>) {
+    /// The right token with wrong credentials: the sender is known well enough to remember the refusal. Gives what becomes
+    /// of the stored parts of an object that was coming.
+    fn count_refusal(&mut self, message: &Message, context: &Context<'_>) -> Parts {
         self.ours = self.next_msg_id(message);
         self.last = Last {
             msg: message.header.msg_id,
@@ -249,8 +243,12 @@ impl Session {
             refusals: self.last.refusals.saturating_add(1),
         };
         if self.last.refusals >= Self::MOST_REFUSALS && !self.over() {
+            self.sent = None;
             self.stage = Stage::Over(End::GaveUp);
+            let done = self.incoming.take().map_or(0, |incoming| incoming.parts);
+            return Parts { done, keep: None };
         }
+        Parts::default()
     }
 
     /// The `MsgID` of the reply to `message`. It keeps step with the device's, so that the challenge to a message that

@@ -34,7 +34,7 @@ pub(crate) struct Incoming {
     size: u32,
     /// The octets that have come.
     octets: u32,
-    parts: u16,
+    pub(crate) parts: u16,
     /// Over all parts in their order: only what came is joined, whatever is found stored.
     chain: Chain,
 }

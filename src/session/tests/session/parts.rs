@@ -157,3 +157,28 @@ proptest! {
         prop_assert!(scene.session.as_ref().is_some_and(Session::over));
     }
 }
+
+#[test]
+fn a_session_that_ends_by_wrong_credentials_keeps_no_part() {
+    let mut scene = scene("abcdef", Format::Chr, Encoding::Xml);
+    let reply = open(&mut scene, None);
+    let (msg, id) = asked(&reply);
+    let mut said = Utterance::default();
+    said.status(msg, StatusTarget::Command(id.clone()), Some(200), None);
+    let item = Item {
+        source: Some(Address::new("./A/B")),
+        meta: Meta { size: Some(6), ..Meta::default() },
+        data: Some(Data::text("abc")),
+        more: true,
+        ..Item::default()
+    };
+    said.results(Some((msg, id)), item);
+    say(&mut scene, &said.message(2, None, Meta::default(), false));
+    assert!(!scene.shelf.is_empty());
+    for number in 3..=5 {
+        let wrong = Some(script::cred("md5", "wrong"));
+        say(&mut scene, &Utterance::default().message(number, wrong, Meta::default(), false));
+    }
+    assert!(scene.session.as_ref().is_some_and(Session::over));
+    assert!(scene.shelf.is_empty());
+}
