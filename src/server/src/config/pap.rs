@@ -36,8 +36,8 @@ pub struct Pap {
     #[serde(default = "defaults::response_timeout", deserialize_with = "duration")]
     pub response_timeout: Duration,
     /// The certificate authorities to trust, in PEM; absent: those of the system.
-    #[serde(default)]
-    pub tls_ca: Option<PathBuf>,
+    #[serde(default, alias = "tls_ca")]
+    pub ca_file: Option<PathBuf>,
     /// Whom pushes are for, with [`Pap::MSISDN`] or [`Pap::IMSI`] in it; absent: the number, at the host of the first URL.
     #[serde(default)]
     pub address: Option<String>,

@@ -98,8 +98,8 @@ pub struct Smpp {
     #[serde(default)]
     pub tls: bool,
     /// The certificate authorities to trust, in PEM; absent: those of the system.
-    #[serde(default)]
-    pub tls_ca: Option<PathBuf>,
+    #[serde(default, alias = "tls_ca")]
+    pub ca_file: Option<PathBuf>,
     /// Which devices it is for; absent: all that no earlier route took.
     #[serde(default)]
     pub when: Option<Condition>,
@@ -111,57 +111,60 @@ pub struct Smpp {
     pub fallback_after: Duration,
 }
 
-impl Route {
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Udp { name, .. } => name,
-            Self::Smpp(smpp) => &smpp.name,
-            Self::Pap(pap) => &pap.name,
-        }
-    }
-
-    pub fn per_second(&self) -> u32 {
-        match self {
-            Self::Udp { per_second, .. } => *per_second,
-            Self::Smpp(smpp) => smpp.per_second,
-            Self::Pap(pap) => pap.per_second,
-        }
-    }
+/// The settings that every route has, of whatever kind it is.
+struct Common<'a> {
+    name: &'a str,
+    per_second: u32,
+    when: Option<&'a Condition>,
+    fallback: &'a [String],
+    fallback_after: Duration,
 }
 
 impl Route {
+    fn common(&self) -> Common<'_> {
+        let (name, per_second, when, fallback, fallback_after) = match self {
+            Self::Udp { name, per_second, when, fallback, fallback_after, .. } => {
+                (name, per_second, when, fallback, fallback_after)
+            }
+            Self::Smpp(smpp) => {
+                (&smpp.name, &smpp.per_second, &smpp.when, &smpp.fallback, &smpp.fallback_after)
+            }
+            Self::Pap(pap) => {
+                (&pap.name, &pap.per_second, &pap.when, &pap.fallback, &pap.fallback_after)
+            }
+        };
+        Common {
+            name,
+            per_second: *per_second,
+            when: when.as_ref(),
+            fallback,
+            fallback_after: *fallback_after,
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        self.common().name
+    }
+
+    pub fn per_second(&self) -> u32 {
+        self.common().per_second
+    }
+
     /// Which devices it is for; none: all that no earlier route took.
     pub fn when(&self) -> Option<&Condition> {
-        match self {
-            Self::Udp { when, .. } => when.as_ref(),
-            Self::Smpp(smpp) => smpp.when.as_ref(),
-            Self::Pap(pap) => pap.when.as_ref(),
-        }
+        self.common().when
     }
 
     /// The names of those that carry for it while it is away.
     pub fn fallback(&self) -> &[String] {
-        match self {
-            Self::Udp { fallback, .. } => fallback,
-            Self::Smpp(smpp) => &smpp.fallback,
-            Self::Pap(pap) => &pap.fallback,
-        }
+        self.common().fallback
     }
 
     /// How long it must have been away before that.
     pub fn fallback_after(&self) -> Duration {
-        match self {
-            Self::Udp { fallback_after, .. } => *fallback_after,
-            Self::Smpp(smpp) => smpp.fallback_after,
-            Self::Pap(pap) => pap.fallback_after,
-        }
+        self.common().fallback_after
     }
-}
 
-/// What is wrong with a setting of a route: key, what, and what to do.
-pub(super) type Wrong = (&'static str, String, &'static str);
-
-impl Route {
     /// What is wrong with what is of its kind alone.
     pub(super) fn check(&self) -> Vec<Wrong> {
         match self {
@@ -171,6 +174,9 @@ impl Route {
         }
     }
 }
+
+/// What is wrong with a setting of a route: key, what, and what to do.
+pub(super) type Wrong = (&'static str, String, &'static str);
 
 impl Smpp {
     /// What is wrong with it: key, what, and what to do.
@@ -221,9 +227,9 @@ impl Smpp {
         if !(1..=1_000).contains(&self.window) {
             found.push(("window", "is not from 1 to 1000".to_owned(), "10 to 100 is usual"));
         }
-        if self.tls_ca.is_some() && !self.tls {
+        if self.ca_file.is_some() && !self.tls {
             found.push((
-                "tls_ca",
+                "ca_file",
                 "is given, and `tls` is off".to_owned(),
                 "set `tls = true`, or leave it out",
             ));

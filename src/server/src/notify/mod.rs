@@ -399,7 +399,7 @@ fn trust(wanted: bool, file: Option<&Path>) -> io::Result<Option<Tls>> {
 fn open_pap(pap: &config::Pap, results_to: Option<String>) -> Result<PapRoute, OpenError> {
     let route = || pap.name.clone();
     let targets: Vec<_> = pap.targets().into_iter().flatten().collect();
-    let tls = trust(targets.iter().any(|target| target.tls), pap.tls_ca.as_deref())
+    let tls = trust(targets.iter().any(|target| target.tls), pap.ca_file.as_deref())
         .map_err(|source| OpenError::Certificates { route: route(), source })?;
     let authorization = match (&pap.user, &pap.password) {
         (Some(user), Some(password)) => {
@@ -438,7 +438,7 @@ fn start_smpp(
     };
     let sender =
         Sender::new(&origin).map_err(|source| OpenError::Settings { route: route(), source })?;
-    let tls = trust(smpp.tls, smpp.tls_ca.as_deref())
+    let tls = trust(smpp.tls, smpp.ca_file.as_deref())
         .map_err(|source| OpenError::Certificates { route: route(), source })?;
     let settings = Settings {
         name: smpp.name.clone(),
