@@ -96,9 +96,7 @@ impl Batches {
             }
         }
     }
-}
 
-impl Batches {
     fn begin(&mut self, engine: &Arc<Engine>, live: &Arc<LiveCampaign>, taken: batch::Taken) {
         let (engine, live) = (Arc::clone(engine), Arc::clone(live));
         let devices = taken.devices.len();
