@@ -4,12 +4,11 @@
 //! send than the route takes; agents ask one after another, each for another device, and the time is taken from before the
 //! request until the datagram is there. `cargo bench -p reveille --bench care -- 500` takes another number of requests than 300.
 
+mod bench;
+
 use anyhow::Context;
-use server::{
-    Running, campaigns,
-    config::Config,
-    registry::{self, Import, line::Format},
-};
+use bench::{float, import};
+use server::{campaigns, config::Config};
 use std::{fmt::Write as _, io::Write as _, net::SocketAddr, time::Duration};
 use tokio::net::UdpSocket;
 
@@ -20,8 +19,6 @@ static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PER_SECOND: u32 = 1000;
 /// Devices of the campaign: more than the route takes while the bench lasts.
 const MASS: u64 = 100_000;
-/// Lines of an import.
-const LINES: u64 = 1000;
 const CAMPAIGN: &str = "campaign: mass\nauthority: operator\npurpose: a bench\ndevices: {group: mass}\nsettings: [{uri: ./A/B, value: \"1\"}]\ndeliver: {attempts: 20, answer_within: 10m}\n";
 /// Between two requests.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -44,8 +41,8 @@ async fn measure(requests: u64) -> anyhow::Result<()> {
     let running = server::start(Config::read("the bench's settings", &text, &[])?).await?;
     let (mass, care) =
         (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
-    import(&running, "mass", MASS, mass.local_addr()?).await?;
-    import(&running, "care", requests, care.local_addr()?).await?;
+    import(&running, 0..MASS, device("mass", mass.local_addr()?)).await?;
+    import(&running, 0..requests, device("care", care.local_addr()?)).await?;
     let drained = tokio::spawn(async move {
         let mut datagram = [0; 2048];
         while mass.recv(&mut datagram).await.is_ok() {}
@@ -113,37 +110,10 @@ fn name(group: &str, device: u64) -> String {
     format!("IMEI:{group}{device:010}")
 }
 
-async fn import(
-    running: &Running,
-    group: &str,
-    devices: u64,
-    to: SocketAddr,
-) -> anyhow::Result<()> {
-    for first in (0..devices).step_by(usize::try_from(LINES)?) {
-        let mut lines = String::new();
-        for device in first..devices.min(first + LINES) {
-            let name = name(group, device);
-            writeln!(
-                lines,
-                r#"{{"device":"{name}","secret":"s","address":"{to}","groups":["{group}"]}}"#
-            )?;
-        }
-        let import = Import {
-            store: running.engine().store(),
-            vault: running.engine().vault(),
-            config: running.engine().config(),
-            format: Format::JsonLines,
-            authority: None,
-            reset_nonces: false,
-            first_line: 1,
-        };
-        let report = registry::import(&import, lines.as_bytes()).await?;
-        anyhow::ensure!(report.refused == 0, "{:?}", report.errors.first());
+/// Writes a device of this group, which hears at this address.
+fn device(group: &str, to: SocketAddr) -> impl Fn(&mut String, u64) -> std::fmt::Result {
+    move |line, device| {
+        let name = name(group, device);
+        write!(line, r#"{{"device":"{name}","secret":"s","address":"{to}","groups":["{group}"]}}"#)
     }
-    Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of one run are far below 2^52")]
-fn float(count: u64) -> f64 {
-    count as f64
 }

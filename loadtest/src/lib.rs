@@ -10,7 +10,8 @@
 //! | [`identity`] | its names, secrets and first nonces, all from a seed |
 //! | [`faults`] | what may be wrong with it, and how common that is |
 //! | [`verdict`] | the rules that a server has to keep, and their breaches |
-//! | [`broker`] | a private `RabbitMQ` |
+//! | [`broker`], [`redis`] | a private `RabbitMQ`, a private Redis |
+//! | [`usage`] | what processes use of the machine |
 //! | [`carrier`] | a short message centre and a push proxy gateway between the server and the devices |
 //! | [`fleet`] | any number of devices on real sockets, and what they report |
 
@@ -23,9 +24,11 @@ mod digest;
 pub mod faults;
 pub mod fleet;
 pub mod identity;
+pub mod redis;
 #[cfg(test)]
 mod scripted;
 pub mod tree;
+pub mod usage;
 pub mod verdict;
 
 pub use carrier::{

@@ -1,7 +1,7 @@
 //! What a demo measured.
 
 use super::{carrier::Carried, workers::Done};
-use loadtest::{Breach, FleetReport};
+use loadtest::{Breach, FleetReport, usage::Usage};
 use serde::Serialize;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -188,48 +188,4 @@ fn told(Breach { device, what, octets, .. }: &Breach) -> String {
 /// Three figures behind the point: more would pretend.
 fn round(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
-}
-
-/// What processes used so far, from `/proc`; zeros where there is none.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Usage {
-    cpu_seconds: f64,
-    peak_rss_mb: f64,
-}
-
-impl Usage {
-    /// Ticks of `/proc` in a second, on every Linux of today.
-    const TICKS: f64 = 100.0;
-
-    /// All of these processes together.
-    pub(crate) fn of(processes: &[u32]) -> Self {
-        let each = processes.iter().map(|process| Self::of_one(*process));
-        each.fold(Self::default(), |sum, one| Self {
-            cpu_seconds: sum.cpu_seconds + one.cpu_seconds,
-            peak_rss_mb: sum.peak_rss_mb + one.peak_rss_mb,
-        })
-    }
-
-    fn of_one(process: u32) -> Self {
-        let read = |file: &str| {
-            std::fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default()
-        };
-        let (stat, status) = (read("stat"), read("status"));
-        // utime and stime are the 12th and 13th field after the name, which ends with the last parenthesis.
-        let ticks: u64 = stat
-            .rsplit(')')
-            .next()
-            .unwrap_or_default()
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|field| field.parse::<u64>().ok())
-            .sum();
-        let peak = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .and_then(|rest| rest.split_whitespace().next());
-        let peak_kb: u64 = peak.and_then(|kb| kb.parse().ok()).unwrap_or_default();
-        Self { cpu_seconds: count(ticks) / Self::TICKS, peak_rss_mb: count(peak_kb) / 1024.0 }
-    }
 }

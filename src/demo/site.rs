@@ -3,12 +3,11 @@
 use super::{
     broker::{self, Broker, Upstream},
     carrier::{Carried, Carrier, Route},
-    figures::Usage,
     redis::Redis,
     workers::{Done, Workers},
 };
 use anyhow::{Context, bail};
-use loadtest::Fleet;
+use loadtest::{Fleet, usage::Usage};
 use server::{
     Running, campaigns,
     config::{Authority, Config},

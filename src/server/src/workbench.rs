@@ -11,7 +11,7 @@ use crate::{
     notify::Routes,
     readiness::Readiness,
     receipts::Awaited,
-    registry::{self, Import, line::Format},
+    registry::{self, Import},
     rows::{Device, DeviceId, Stored},
     security::vault::Vault,
     sinks::Backlog,
@@ -74,15 +74,7 @@ impl Workbench {
 
     /// Registers devices; a line each, JSON.
     pub(crate) async fn register(&self, lines: &[&str]) {
-        let import = Import {
-            store: self.store(),
-            vault: self.vault(),
-            config: self.config(),
-            format: Format::JsonLines,
-            authority: None,
-            reset_nonces: false,
-            first_line: 1,
-        };
+        let import = Import::json_lines(self.store(), self.vault(), self.config());
         let report = registry::import(&import, lines.join("\n").as_bytes()).await.unwrap();
         assert_eq!(report.imported, lines.len() as u64, "{report:?}");
     }

@@ -6,8 +6,7 @@ use crate::{
     config::Role,
     engine::Engine,
     http::admin::{campaigns::check_names, problem::Refusal},
-    registry::{self, line::Format},
-    trigger,
+    registry, trigger,
     update::MessageId,
 };
 use api::{
@@ -132,13 +131,8 @@ async fn devices(engine: &Engine, envelope: &Envelope<'_>, body: &[u8]) -> Resul
             .with_problems(problems));
     }
     let import = registry::Import {
-        store: engine.store(),
-        vault: engine.vault(),
-        config: engine.config(),
-        format: Format::JsonLines,
         authority: Some(authority),
-        reset_nonces: false,
-        first_line: 1,
+        ..registry::Import::json_lines(engine.store(), engine.vault(), engine.config())
     };
     let report = registry::import(&import, body).await?;
     if report.refused == 0 {

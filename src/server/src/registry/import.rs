@@ -39,6 +39,21 @@ pub struct Import<'a> {
     pub first_line: u64,
 }
 
+impl<'a> Import<'a> {
+    /// Of JSON lines from the first on; nothing begins anew.
+    pub fn json_lines(store: &'a dyn Store, vault: &'a Vault, config: &'a Config) -> Self {
+        Self {
+            store,
+            vault,
+            config,
+            format: Format::JsonLines,
+            authority: None,
+            reset_nonces: false,
+            first_line: 1,
+        }
+    }
+}
+
 /// Reads `body` into the registry, and reports line by line. What is refused changed nothing.
 ///
 /// # Errors

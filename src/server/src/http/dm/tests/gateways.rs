@@ -3,7 +3,7 @@
 use super::world::{Server, Socket, post, until};
 use crate::{
     campaigns,
-    registry::{self, Import, line::Format},
+    registry::{self, Import},
     rows::{Device, DeviceId, Stored},
     store::{Shard, Table},
 };
@@ -91,15 +91,7 @@ async fn a_push_that_the_gateway_gives_up_makes_its_job_wait_for_the_next_attemp
     let at = ppg.local_addr().unwrap().to_string();
     let server = Server::start(&settings("").replace("127.0.0.1:1", &at)).await;
     let engine = server.running.engine();
-    let import = Import {
-        store: engine.store(),
-        vault: engine.vault(),
-        config: engine.config(),
-        format: Format::JsonLines,
-        authority: None,
-        reset_nonces: false,
-        first_line: 1,
-    };
+    let import = Import::json_lines(engine.store(), engine.vault(), engine.config());
     let line = br#"{"device":"IMEI:1","secret":"s","msisdn":"447700900123"}"#;
     registry::import(&import, line.as_slice()).await.unwrap();
     let text = "campaign: push\nauthority: operator\npurpose: a test\ndevices: {list: [\"IMEI:1\"]}\n\

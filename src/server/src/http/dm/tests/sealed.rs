@@ -1,7 +1,7 @@
 //! Accounts that answer for every body by `x-syncml-hmac`, in both directions.
 
 use super::world::{Phone, Reply, Server, XML};
-use crate::registry::{self, Import, line::Format};
+use crate::registry::{self, Import};
 use wire::{
     digest::{Nonce, SecretHash},
     hmac::Hmac,
@@ -16,13 +16,8 @@ async fn register(server: &Server, device: &str) {
     );
     let engine = server.running.engine();
     let import = Import {
-        store: engine.store(),
-        vault: engine.vault(),
-        config: engine.config(),
-        format: Format::JsonLines,
         authority: Some("operator"),
-        reset_nonces: false,
-        first_line: 1,
+        ..Import::json_lines(engine.store(), engine.vault(), engine.config())
     };
     let report = registry::import(&import, line.as_bytes()).await.unwrap();
     assert_eq!(report.imported, 1, "{report:?}");

@@ -3,7 +3,7 @@
 use crate::{
     Running, campaigns,
     config::Config,
-    registry::{self, Import, line::Format},
+    registry::{self, Import},
     start,
     store::Calls,
 };
@@ -76,15 +76,7 @@ impl Server {
                 .unwrap();
         }
         let engine = self.running.engine();
-        let import = Import {
-            store: engine.store(),
-            vault: engine.vault(),
-            config: engine.config(),
-            format: Format::JsonLines,
-            authority: None,
-            reset_nonces: false,
-            first_line: 1,
-        };
+        let import = Import::json_lines(engine.store(), engine.vault(), engine.config());
         let report = registry::import(&import, lines.as_bytes()).await.unwrap();
         assert_eq!(report.imported, devices.len() as u64, "{report:?}");
     }
