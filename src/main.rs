@@ -29,6 +29,11 @@ enum Command {
     #[command(after_help = "Examples:\n  reveille demo --devices 20000\n  \
         reveille demo --devices 3000 --faults all\n  reveille demo --devices 500 --faults silent=0.2,split_answers=0.5")]
     Demo(Box<demo::Args>),
+    /// Print what goes through the message broker, as a document for programs
+    #[command(
+        after_help = "Example:\n  reveille asyncapi > reveille.asyncapi.json\n  npx @asyncapi/cli validate reveille.asyncapi.json"
+    )]
+    Asyncapi,
     #[command(flatten)]
     Operator(cli::Command),
 }
@@ -39,6 +44,7 @@ fn main() -> ExitCode {
     let ended = match program.command {
         Command::Serve(args) => serve::run(&args),
         Command::Demo(args) => demo::run(&args, json),
+        Command::Asyncapi => asyncapi(),
         Command::Operator(command) => cli::run(command, &program.globals, Program::command()),
     };
     ended.unwrap_or_else(|error| {
@@ -46,4 +52,10 @@ fn main() -> ExitCode {
         drop(writeln!(std::io::stderr(), "error: {}", cli::explain(&error)));
         ExitCode::FAILURE
     })
+}
+
+fn asyncapi() -> anyhow::Result<ExitCode> {
+    let document = serde_json::to_string_pretty(&server::broker::asyncapi::document())?;
+    writeln!(std::io::stdout(), "{document}")?;
+    Ok(ExitCode::SUCCESS)
 }

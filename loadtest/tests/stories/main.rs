@@ -34,6 +34,8 @@ mod chaos;
 #[cfg(test)]
 mod cluster_up;
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod customised;

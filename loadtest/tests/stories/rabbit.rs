@@ -1,6 +1,9 @@
 //! A private broker, and whoever else is at it: upstream systems, a network entity, somebody who reads what was rejected.
 
-use crate::operator::{LOOK, Operator, PATIENCE};
+use crate::{
+    contract,
+    operator::{LOOK, Operator, PATIENCE},
+};
 use api::{CloudEvent, EventData, JobResult, MessageType};
 use futures_util::StreamExt;
 use lapin::{
@@ -221,6 +224,7 @@ impl Upstream {
 }
 
 fn rejected(delivery: Delivery) -> Rejected {
+    contract::names_headers_of(&delivery);
     let id = delivery.properties.message_id().as_ref().map(ToString::to_string);
     Rejected {
         id: id.unwrap_or_default(),
@@ -263,6 +267,7 @@ impl Told {
             let next = tokio::time::timeout(PATIENCE, events.next()).await;
             let next = next.unwrap_or_else(|_late| panic!("nothing more is told: {self:#?}"));
             let Some(Ok(delivery)) = next else { return false };
+            contract::holds(&delivery);
             let event: CloudEvent = serde_json::from_slice(&delivery.data).unwrap();
             assert_eq!(delivery.properties.message_id().as_ref().unwrap().as_str(), event.id);
             self.take(event);

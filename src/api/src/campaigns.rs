@@ -1,5 +1,6 @@
 //! A campaign as it is seen from outside.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -80,7 +81,7 @@ pub struct CampaignPage {
 /// };
 /// assert!(serde_json::to_string(&line).unwrap().contains(r#""status":405"#));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResultLine {
     pub device: String,
     /// The number of the device's run, of campaigns that take a device in more than once.
@@ -88,6 +89,7 @@ pub struct ResultLine {
     pub run: u16,
     /// One of the fourteen outcomes, by name.
     pub outcome: String,
+    #[schemars(extend("format" = "date-time"))]
     pub at: String,
     /// Notifications sent to the device for this job.
     pub attempts: u32,

@@ -1,5 +1,6 @@
 //! Care: one device, looked at and mended while its user waits (R12, R19).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -126,7 +127,7 @@ pub struct CareStep {
 }
 
 /// Where something went wrong, what the device said, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CareDetail {
     #[serde(skip_serializing_if = "Option::is_none")]

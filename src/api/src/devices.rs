@@ -1,5 +1,6 @@
 //! Devices on their way into the registry, and as the registry shows them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,8 +22,11 @@ use std::fmt;
 /// assert_eq!(text, r#"{"device":"IMEI:350000000000017","authority":"operator","secret":"Kq7"}"#);
 /// assert!(!format!("{line:?}").contains("Kq7"));
 /// ```
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(
+    description = "One device. What is absent stays as it is in the registry; `null` takes a value away."
+)]
 pub struct DeviceLine {
     /// The `Source` `LocURI` of its sessions.
     pub device: String,
@@ -76,6 +80,7 @@ pub struct DeviceLine {
     pub attributes: BTreeMap<String, Option<String>>,
     /// When this was true, RFC 3339; older news than the registry has are ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub as_of: Option<String>,
 }
 

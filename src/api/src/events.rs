@@ -4,6 +4,7 @@
 //! in batches, [`JobResult::id`] of each.
 
 use crate::{campaigns::ResultLine, care::CareDetail};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One event.
@@ -15,18 +16,19 @@ use serde::{Deserialize, Serialize};
 /// let event: api::CloudEvent = serde_json::from_str(text).unwrap();
 /// assert!(matches!(event.data, api::EventData::Campaign(state) if state.state == "ended"));
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CloudEvent {
     pub specversion: String,
     pub id: String,
     /// `/reveille/` and the authority, which is empty where none is known.
     pub source: String,
-    /// One of [`EventType`].
+    /// Its kind ([`EventType`]).
     #[serde(rename = "type")]
     pub kind: String,
     /// The campaign, the device or the message that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    #[schemars(extend("format" = "date-time"))]
     pub time: String,
     pub datacontenttype: String,
     /// Of events of a campaign: grows from one to the next, so that one that comes late or again is known.
@@ -42,7 +44,7 @@ impl CloudEvent {
 }
 
 macro_rules! event_types {
-    ($($(#[$doc:meta])* $variant:ident = $name:literal, $key:literal;)*) => {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $key:literal, $address:literal;)*) => {
         /// Every kind of event.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum EventType { $($(#[$doc])* $variant,)* }
@@ -59,30 +61,48 @@ macro_rules! event_types {
             pub fn key(self) -> &'static str {
                 match self { $(Self::$variant => $key),* }
             }
+
+            /// Its routing key, with names in braces.
+            pub fn address(self) -> &'static str {
+                match self { $(Self::$variant => concat!($key, $address)),* }
+            }
         }
     };
 }
 
 event_types! {
-    /// A campaign went to another state: [`CampaignState`]. Routing key `campaign.<authority>.<campaign>`.
-    Campaign = "reveille.campaign.state", "campaign";
-    /// Jobs ended: [`Results`]. Routing key `results.<authority>.<campaign>`.
-    Results = "reveille.results", "results";
-    /// A session ended: [`SessionEnded`]. Routing key `session.<authority>`.
-    Session = "reveille.session", "session";
-    /// Something is wrong with a device: [`Fault`]. Routing key `fault.<authority>`.
-    Fault = "reveille.fault", "fault";
-    /// Something happened to a care job: [`Care`]. Routing key `care.<authority>`.
-    Care = "reveille.care", "care";
-    /// A device reported something by itself: [`Alert`]. Routing key `alert.<authority>`.
-    Alert = "reveille.alert", "alert";
-    /// A message that came in over AMQP can never be done: [`Rejected`]. Routing key `rejected.<authority>`; without a dot
+    /// A campaign went to another state: [`CampaignState`].
+    Campaign = "reveille.campaign.state", "campaign", ".{authority}.{campaign}";
+    /// Jobs ended: [`Results`].
+    Results = "reveille.results", "results", ".{authority}.{campaign}";
+    /// A session ended: [`SessionEnded`].
+    Session = "reveille.session", "session", ".{authority}";
+    /// Something is wrong with a device: [`Fault`].
+    Fault = "reveille.fault", "fault", ".{authority}";
+    /// Something happened to a care job: [`Care`].
+    Care = "reveille.care", "care", ".{authority}";
+    /// A device reported something by itself: [`Alert`].
+    Alert = "reveille.alert", "alert", ".{authority}";
+    /// A message that came in over AMQP can never be done: [`Rejected`]. Its routing key is the first word alone
     /// when the message named no authority of this server.
-    Rejected = "reveille.rejected", "rejected";
+    Rejected = "reveille.rejected", "rejected", ".{authority}";
+}
+
+impl EventType {
+    /// The routing key of an event; `campaign` is of no matter where the key does not hold it.
+    ///
+    /// ```
+    /// use api::EventType;
+    /// assert_eq!(EventType::Results.routing_key("operator", "gold"), "results.operator.gold");
+    /// assert_eq!(EventType::Fault.routing_key("operator", ""), "fault.operator");
+    /// ```
+    pub fn routing_key(self, authority: &str, campaign: &str) -> String {
+        self.address().replace("{campaign}", campaign).replace("{authority}", authority)
+    }
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum EventData {
     Results(Results),
@@ -94,14 +114,15 @@ pub enum EventData {
     Rejected(Rejected),
 }
 
-/// How jobs of one campaign ended, at most [`Self::MOST`] of them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// How jobs of one campaign ended ([`Self::MOST`] at most).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Results {
     pub authority: String,
     pub campaign: String,
     /// The number of the campaign in this deployment.
     pub seq: u64,
+    #[schemars(length(min = 1, max = Self::MOST))]
     pub results: Vec<JobResult>,
 }
 
@@ -110,7 +131,7 @@ impl Results {
 }
 
 /// How one job ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JobResult {
     /// Campaign, run and device: the same whenever the result is told again.
     pub id: String,
@@ -119,7 +140,7 @@ pub struct JobResult {
 }
 
 /// A campaign in its new state.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CampaignState {
     pub campaign: String,
@@ -133,7 +154,7 @@ pub struct CampaignState {
 }
 
 /// A session that is over (one for each).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SessionEnded {
     /// Unique among all sessions.
@@ -141,7 +162,9 @@ pub struct SessionEnded {
     pub device: String,
     /// The `SessionID` on the wire.
     pub session_id: String,
+    #[schemars(extend("format" = "date-time"))]
     pub started: String,
+    #[schemars(extend("format" = "date-time"))]
     pub ended: String,
     pub messages: u32,
     pub octets_in: u64,
@@ -156,14 +179,14 @@ pub struct SessionEnded {
 }
 
 /// A job that ended in a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndedJob {
     pub seq: u64,
     pub outcome: String,
 }
 
 /// What a device reported by itself: a client event or a generic alert. Data at most 4 kB, other texts at most 256 octets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Alert {
     pub device: String,
@@ -188,12 +211,12 @@ pub struct Alert {
 }
 
 /// One step of a care job, or one node that it could not read. Never a value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Care {
     /// The id of the care job.
     pub care: String,
     pub device: String,
-    /// As in [`crate::CareStep::step`]; `unread` for a node that could not be read.
+    /// What happened ([`crate::CareStep::step`]), such as `notified` or `ended`; `unread` for a node that could not be read.
     pub step: String,
     /// Notifications sent by then.
     pub attempt: u32,
@@ -207,7 +230,7 @@ pub struct Care {
 }
 
 /// Something that is wrong with a device.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     pub device: String,
@@ -217,7 +240,7 @@ pub struct Fault {
 }
 
 /// A message that was put into the queue `reveille.rejected`, where its body is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rejected {
     /// The queue that it came from.

@@ -3,6 +3,7 @@
 //! A message names its body in the property `type`, itself in `message_id`, and its sender in `user_id`, which the broker
 //! checks. Its routing key is a word of [`MessageType::key`], a dot, and the authority.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -53,7 +54,7 @@ message_types! {
 /// let chunk: api::ChunkMessage = serde_json::from_str(text).unwrap();
 /// assert_eq!((chunk.part, chunk.parts), (1, Some(2)));
 /// ```
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChunkMessage {
     pub campaign: String,
@@ -62,7 +63,8 @@ pub struct ChunkMessage {
     /// How many parts there are. At least one part must say so; enrolment is complete when all are in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<u32>,
-    /// At most [`crate::MOST_NAMES`] device ids, `msisdn:…` or `imsi:…`.
+    /// Device ids, `msisdn:…` or `imsi:…`.
+    #[schemars(length(max = crate::MOST_NAMES))]
     pub devices: Vec<String>,
 }
 
@@ -85,15 +87,16 @@ impl fmt::Debug for ChunkMessage {
 /// let order: api::ControlMessage = serde_json::from_str(text).unwrap();
 /// assert_eq!(order.what, "pause");
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ControlMessage {
     pub campaign: String,
     /// `pause`, `resume` or `abort`.
     #[serde(rename = "do")]
     pub what: String,
-    /// The reason, kept with the campaign.
+    /// The reason, kept with the campaign; at most 1,024 octets.
     #[serde(default)]
+    #[schemars(length(max = crate::ControlRequest::LONGEST_WHY))]
     pub why: String,
 }
 
@@ -104,18 +107,21 @@ pub struct ControlMessage {
 /// let trigger: api::TriggerRequest = serde_json::from_str(text).unwrap();
 /// assert!(!format!("{trigger:?}").contains("447700900123"));
 /// ```
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TriggerRequest {
     /// A device id, `msisdn:…` or `imsi:…`.
     pub device: String,
-    /// What is wrong, as standing campaigns name it in `on.reason`.
+    /// What is wrong, as standing campaigns name it in `on.reason`; at most 64 octets.
+    #[schemars(length(min = 1, max = Self::LONGEST_REASON))]
     pub reason: String,
-    /// What was seen, such as the address that the device used.
+    /// What was seen, such as the address that the device used; at most 512 octets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = Self::LONGEST_OBSERVED))]
     pub observed: Option<String>,
     /// When it was seen, RFC 3339; absent: now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
     pub at: Option<String>,
 }
 

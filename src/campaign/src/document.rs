@@ -19,6 +19,8 @@ mod schema;
 mod tree;
 mod when;
 
+pub use schema::KEYS;
+
 #[cfg(test)]
 mod tests;
 

@@ -6,7 +6,7 @@
 
 mod check;
 mod condition;
-mod defaults;
+pub(crate) mod defaults;
 mod pap;
 mod read;
 #[cfg(test)]

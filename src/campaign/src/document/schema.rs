@@ -13,32 +13,31 @@ use crate::scope::Verb;
 use std::time::Duration;
 use wire::meta::Format;
 
-const ROOT: Words = Words {
-    known: &[
-        "campaign",
-        "authority",
-        "purpose",
-        "devices",
-        "settings",
-        "variants",
-        "apply",
-        "atomic",
-        "prove",
-        "on_broken",
-        "confirm",
-        "confirm_mass",
-        "deliver",
-        "when",
-        "pace",
-        "lane",
-        "report",
-        "keep_results",
-        "on",
-        "quiet",
-        "runs",
-    ],
-    later: &["repeat", "revert_until", "waves", "stop"],
-};
+/// The keys of a campaign's document, but for those of its sections.
+pub const KEYS: &[&str] = &[
+    "campaign",
+    "authority",
+    "purpose",
+    "devices",
+    "settings",
+    "variants",
+    "apply",
+    "atomic",
+    "prove",
+    "on_broken",
+    "confirm",
+    "confirm_mass",
+    "deliver",
+    "when",
+    "pace",
+    "lane",
+    "report",
+    "keep_results",
+    "on",
+    "quiet",
+    "runs",
+];
+const ROOT: Words = Words { known: KEYS, later: &["repeat", "revert_until", "waves", "stop"] };
 const ON: Words = Words { known: &["reason"], later: &[] };
 const RUNS: Words = Words { known: &["most", "per"], later: &[] };
 const DEVICES: Words =

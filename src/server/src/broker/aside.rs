@@ -23,6 +23,25 @@ const MOST_KEPT: usize = api::MOST_MESSAGE_OCTETS;
 /// Octets of the list of single mistakes in a header.
 const MOST_PROBLEMS: usize = 16 * 1024;
 
+/// The word of a refusal.
+const REASON: &str = "reveille-reason";
+const DETAIL: &str = "reveille-detail";
+const PROBLEMS: &str = "reveille-problems";
+const QUEUE: &str = "reveille-queue";
+const REJECTED_AT: &str = "reveille-rejected-at";
+const BODY: &str = "reveille-body";
+/// The headers of a rejected message, and what each tells.
+pub(super) const HEADERS: [(&str, &str); 8] = [
+    (REASON, "The same word as the `type` of a refusal over HTTP."),
+    (DETAIL, "A sentence: what is wrong, and what to do."),
+    (PROBLEMS, "Each mistake with its line and its place, when there are several."),
+    (SENDER, "Who sent it, as the broker vouches."),
+    (QUEUE, "Where it was."),
+    (REJECTED_AT, "When it was rejected."),
+    (TRIES, "How often it was put aside before."),
+    (BODY, "`cut` when the body was too long and only its beginning is kept."),
+];
+
 /// Where messages are put aside.
 #[derive(Debug)]
 pub(super) struct Aside {
@@ -65,16 +84,16 @@ impl Aside {
         let mut put = |name: &str, text: &str| {
             headers.insert(name.into(), AMQPValue::LongString(text.into()));
         };
-        put("reveille-reason", reason);
-        put("reveille-detail", &why.detail);
-        put("reveille-queue", kind.queue());
-        put("reveille-rejected-at", &at.to_string());
+        put(REASON, reason);
+        put(DETAIL, &why.detail);
+        put(QUEUE, kind.queue());
+        put(REJECTED_AT, &at.to_string());
         if !why.problems.is_empty() {
-            put("reveille-problems", &problems(why));
+            put(PROBLEMS, &problems(why));
         }
         let kept = delivery.data.get(..MOST_KEPT).unwrap_or(&delivery.data);
         if kept.len() < delivery.data.len() {
-            put("reveille-body", "cut");
+            put(BODY, "cut");
         }
         let properties = self.properties(delivery, headers);
         publish(&self.out, REJECTED, delivery.routing_key.as_str(), kept, properties).await?;

@@ -53,7 +53,7 @@ pub(super) fn telling(shard: Shard, place: EventId, event: Event) -> Telling {
             return Telling::InBatches(Job { seq, run, device, result });
         }
         Event::Campaign { authority, id, seq, sequence, at, state, why } => Outgoing {
-            key: format!("{}.{authority}.{id}", EventType::Campaign.key()),
+            key: EventType::Campaign.routing_key(&authority, &id),
             event: CloudEvent {
                 sequence: Some(sequence.to_string()),
                 ..cloud(
@@ -74,7 +74,7 @@ pub(super) fn telling(shard: Shard, place: EventId, event: Event) -> Telling {
         },
         Event::Session { device, record } => session(device, record),
         Event::Fault { device, at, kind, detail } => Outgoing {
-            key: format!("{}.{}", EventType::Fault.key(), device.authority),
+            key: EventType::Fault.routing_key(&device.authority, ""),
             event: cloud(
                 EventType::Fault,
                 format!("{}-{}", shard.number(), place.0),
@@ -85,7 +85,7 @@ pub(super) fn telling(shard: Shard, place: EventId, event: Event) -> Telling {
             ),
         },
         Event::Care { device, run, at, step, attempt, error, outcome, detail } => Outgoing {
-            key: format!("{}.{}", EventType::Care.key(), device.authority),
+            key: EventType::Care.routing_key(&device.authority, ""),
             event: cloud(
                 EventType::Care,
                 format!("{}-{}", shard.number(), place.0),
@@ -104,7 +104,7 @@ pub(super) fn telling(shard: Shard, place: EventId, event: Event) -> Telling {
             ),
         },
         Event::Alert { device, at, alert } => Outgoing {
-            key: format!("{}.{}", EventType::Alert.key(), device.authority),
+            key: EventType::Alert.routing_key(&device.authority, ""),
             event: cloud(
                 EventType::Alert,
                 format!("{}-{}", shard.number(), place.0),
@@ -147,7 +147,7 @@ pub(super) fn batch(authority: &str, campaign: &str, seq: u64, jobs: Vec<Job>) -
         })
         .collect();
     Outgoing {
-        key: format!("{}.{authority}.{campaign}", EventType::Results.key()),
+        key: EventType::Results.routing_key(authority, campaign),
         event: cloud(
             EventType::Results,
             // The same results may come again in another batch: their ids tell.
@@ -172,9 +172,10 @@ pub(super) fn rejected(
     at: Instant,
     told: Rejected,
 ) -> Outgoing {
-    let key = EventType::Rejected.key();
+    let kind = EventType::Rejected;
     Outgoing {
-        key: authority.map_or_else(|| key.to_owned(), |authority| format!("{key}.{authority}")),
+        key: authority
+            .map_or_else(|| kind.key().to_owned(), |authority| kind.routing_key(authority, "")),
         event: cloud(
             EventType::Rejected,
             id,
@@ -194,7 +195,7 @@ fn session(device: DeviceId, record: SessionRecord) -> Outgoing {
         outcome: outcome.name().to_owned(),
     });
     Outgoing {
-        key: format!("{}.{}", EventType::Session.key(), device.authority),
+        key: EventType::Session.routing_key(&device.authority, ""),
         event: cloud(
             EventType::Session,
             record.id.clone(),

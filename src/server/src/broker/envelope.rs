@@ -15,7 +15,7 @@ pub(super) const SENDER: &str = "reveille-user";
 /// How often a message was put aside.
 pub(super) const TRIES: &str = "reveille-tries";
 /// The longest `message_id`, in octets.
-const LONGEST_ID: usize = 128;
+pub(super) const LONGEST_ID: usize = 128;
 
 /// What a message says of itself.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl<'a> Envelope<'a> {
 }
 
 /// Who may send what.
-fn may(role: Role, kind: MessageType) -> bool {
+pub(super) fn may(role: Role, kind: MessageType) -> bool {
     match role {
         Role::Operator => true,
         Role::Upstream => kind != MessageType::Control,

@@ -48,7 +48,7 @@ pub(super) async fn run(post: Post) -> Result<(), Trouble> {
     let Broker::RabbitMq(broker) = &engine.config.broker else { return Ok(()) };
     let connection = connect(broker, "events").await?;
     let channel = answered(connection.create_channel()).await?;
-    answered(topology::declare_events(&channel, broker)).await?;
+    answered(topology::events(broker.keep_events).declare(&channel)).await?;
     let mut drainer = Drainer {
         engine: Arc::clone(&engine),
         out: publishing(&connection).await?,

@@ -43,9 +43,9 @@ pub(super) async fn run(post: Post) -> Result<(), Trouble> {
     // A broker that is full stops whoever publishes: acknowledgements go over a connection of their own.
     let giving = Arc::new(connect(broker, "replies").await?);
     let declaring = answered(taking.create_channel()).await?;
-    answered(topology::declare(&declaring)).await?;
+    answered(topology::intake().declare(&declaring)).await?;
     // What is rejected is told as an event, too.
-    answered(topology::declare_events(&declaring, broker)).await?;
+    answered(topology::events(broker.keep_events).declare(&declaring)).await?;
     let desk = Arc::new(Desk {
         engine: Arc::clone(&engine),
         broker: broker.clone(),

@@ -15,8 +15,10 @@
 //! | `events` | the logs of the shards, drained into the exchange of events |
 //! | `cloud` | events as they are told outside |
 //! | `work` | from a message to the function that does it |
+//! | [`asyncapi`] | all of it as one document for programs |
 
 mod aside;
+pub mod asyncapi;
 mod cloud;
 mod envelope;
 mod events;

@@ -62,14 +62,19 @@ pub async fn list(
 }
 
 impl Control {
+    pub const ALL: [Self; 3] = [Self::Pause, Self::Resume, Self::Abort];
+
     /// The word for it in requests and messages.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "pause" => Some(Self::Pause),
-            "resume" => Some(Self::Resume),
-            "abort" => Some(Self::Abort),
-            _ => None,
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Abort => "abort",
         }
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|control| control.name() == name)
     }
 }
 

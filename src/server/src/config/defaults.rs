@@ -141,7 +141,7 @@ pub(super) fn retries() -> u32 {
     30
 }
 
-pub(super) fn keep_events() -> Duration {
+pub(crate) fn keep_events() -> Duration {
     Duration::from_hours(7 * 24)
 }
 
