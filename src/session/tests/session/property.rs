@@ -14,7 +14,7 @@ use session::Session;
 const MOST_MESSAGES: u32 = Session::MOST_MESSAGES as u32 + Session::MOST_PART_MESSAGES as u32;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// R7, C3; invariants 5 and 6.
     #[test]
@@ -28,7 +28,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 3, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// A device that goes on for ever, always with the same few phrases.
     #[test]

@@ -5,7 +5,7 @@ use proptest::{prelude::*, sample::Index};
 use wire::{Encoding, Limits, ReadError};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 2, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_message_survives_both_encodings(message in message()) {
