@@ -114,7 +114,7 @@ pub(super) fn members(claimed: &[Claimed]) -> Vec<&str> {
 }
 
 /// Asks again and again until the answer is there; fails after a time that no healthy store needs.
-async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(super) async fn until<T>(mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let answered = tokio::time::timeout(Duration::from_secs(20), async {
         loop {
             if let Some(answer) = ask().await {

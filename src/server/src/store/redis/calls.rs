@@ -46,6 +46,11 @@ impl Calls {
         self.nodes.changes()
     }
 
+    /// For how long the first try of a call listens for its answer, at least as seen from its beginning.
+    pub(super) fn listens(&self) -> Duration {
+        self.timeout / 2
+    }
+
     /// Makes the call. A plea that changes something must be one that the script knows again when it comes twice.
     pub(super) async fn make(&self, plea: &Plea<'_>) -> Result<Vec<Value>, StoreError> {
         let began = stopwatch();

@@ -1,5 +1,6 @@
 -- Takes members that are due from the queues KEYS, in their order, at most ARGV[1] in all, and hides them for ARGV[2]
 -- milliseconds by moving them behind: a claimer that dies gives them back by itself.
+-- After the instant ARGV[3] nobody listens for the answer any more: a claim that lay in a buffer for so long takes nothing.
 -- Answers the time, and for each member: the number of its queue, the member, and the instant it was due.
 
 -- What unpack takes without running out of stack.
@@ -11,6 +12,9 @@ local left = tonumber(ARGV[1])
 local hidden_until = string.format('%.0f', now + tonumber(ARGV[2]))
 
 local claimed = {}
+if now > tonumber(ARGV[3]) then
+  left = 0
+end
 for queue = 1, #KEYS do
   if left <= 0 then break end
   local due = redis.call('ZRANGEBYSCORE', KEYS[queue], '-inf', now, 'WITHSCORES', 'LIMIT', 0, left)

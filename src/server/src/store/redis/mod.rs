@@ -181,7 +181,11 @@ impl Inner {
             command.arg(key);
         }
         command.arg(most.min(MOST_CLAIMED)).arg(milliseconds(lease).min(NEVER >> 5));
-        // What was claimed without an answer comes back after its lease.
+        // A Redis that stands still finds claims in its buffers afterwards. What they took, nobody would work on.
+        let listens = milliseconds(self.calls.listens());
+        let now = self.clock.now(Duration::MAX);
+        command.arg(now.map_or(NEVER, |now| now.saturating_add(listens).min(NEVER)));
+        // What was claimed without an answer all the same comes back after its lease.
         let answer = self.one(shard, command, Some(&self.claim), "claimed").await?;
         let (time, claimed): (u64, Vec<(usize, Vec<u8>, u64)>) = parse(answer)?;
         self.clock.heard(time);

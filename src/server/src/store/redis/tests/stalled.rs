@@ -57,6 +57,29 @@ async fn a_call_of_a_stalled_redis_fails_in_time_and_says_whether_something_may_
     assert!((30..=31).contains(&added(&store).await[0].1));
 }
 
+/// What a claimer takes that nobody hears of would wait for its lease: here ten minutes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_a_stalled_redis_finds_when_nobody_listens_any_more_takes_nothing() {
+    let server = Server::start();
+    let config = RedisConfig { timeout: Duration::from_millis(600), ..server.config() };
+    let store: Shared = Arc::new(connect(&config).await);
+    let change = (0..200).fold(Change::new(), |change, member: u32| {
+        change.queue_put("q".into(), member.to_string(), 1)
+    });
+    assert_eq!(contract::commit(&store, change).await, Verdict::Done);
+    let queues = ["q".into()];
+    let claim = || store.claim(contract::shard(), &queues, 1_000, Duration::from_mins(10));
+    server.stall(true);
+    // Each of them is sent several times and lies in the buffer of a connection.
+    for _ in 0..3 {
+        let claimed = claim().await;
+        assert!(matches!(claimed, Err(StoreError::Unavailable { .. })), "{claimed:?}");
+    }
+    server.stall(false);
+    let claimed = contract::until(async || claim().await.ok().filter(|all| !all.is_empty())).await;
+    assert_eq!(claimed.len(), 200);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_is_not_there_is_known_to_have_done_nothing() {
     let mut server = Server::start();
