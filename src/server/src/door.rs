@@ -10,11 +10,12 @@ use crate::{
     care::{self, work::CareWork},
     config::Authority,
     engine::Engine,
+    kept,
     metrics::labels::{Direction, Fault, Milestone, Refused},
     parts,
     rows::{AnswerRow, Device, DeviceId, SessionRow, Stored, ValuesRow},
     security::{nonce, vault::SealError},
-    store::{Row, Shard, Table, Verdict},
+    store::{Row, Shard, Table},
     turn::Turn,
 };
 use campaign::{job::Job, time::Instant};
@@ -90,42 +91,87 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
         [Table::Device, Table::Session, Table::History, Table::Values].map(|table| id.key(table));
     engine.gate.pass(shard).await;
     let mut forgotten = false;
+    let mut kept = engine.kept.take(&id).filter(|kept| goes_on(&kept.session, request));
     for _ in 0..TRIES {
-        let rows = engine.store.read(shard, &keys).await?;
-        engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
+        let by_heart = kept.is_some();
+        let found = if let Some(rows) = kept.take() {
+            Some(rows.into())
+        } else {
+            engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
+            Found::read(engine.store.read(shard, &keys).await?, forgotten)?
+        };
         let now = engine.store.now().await?;
-        let mut rows = rows.into_iter();
-        let (device, session) = (rows.next().flatten(), rows.next().flatten());
-        let Some(device) = device else { return stranger(engine, request, &id, now) };
+        let Some(found) = found else { return stranger(engine, request, &id, now) };
+        let Found { device, revision, session, history, values } = found;
         let mut attempt = Attempt {
             engine,
             request,
             id: &id,
             shard,
             now,
-            history: rows.next().flatten(),
-            values: rows.next().flatten(),
+            by_heart,
+            revision,
+            history,
+            values,
             parts: Vec::new(),
             care: None,
             forgotten: false,
         };
-        // A session row of another version is a session lost, not an error: the device starts anew.
-        let stored = StoredSession {
-            revision: session.as_ref().map(|row| row.revision),
-            row: session
-                .filter(|_| !forgotten)
-                .and_then(|row| SessionRow::from_octets(&row.bytes).ok()),
-        };
-        let device_row = Device::from_octets(&device.bytes)?;
-        attempt.parts = attempt.read_parts(&stored).await?;
-        attempt.care = care::work::load(engine, shard, &id, &device_row).await?;
-        if let Some(answer) = attempt.run(device_row, device.revision, stored).await? {
+        attempt.parts = attempt.read_parts(&session).await?;
+        attempt.care = care::work::load(engine, shard, &id, &device).await?;
+        if let Some(answer) = attempt.run(device, session).await? {
             return Ok(answer);
         }
         forgotten = attempt.forgotten;
         tracing::debug!("a device was moved meanwhile; deciding anew");
     }
     Err(DoorError::Contended)
+}
+
+/// Whether the message is the very next of this session: only then what is known of it by heart may still be true.
+fn goes_on(row: &SessionRow, request: &Request<'_>) -> bool {
+    let place = row.session.place(request.message, &request.body_digest, request.claims());
+    *row.session.id() == request.message.header.session_id && place == Place::Next { gap: 0 }
+}
+
+/// What there is of a device and its session.
+struct Found {
+    device: Device,
+    revision: u64,
+    session: StoredSession,
+    history: Option<Row>,
+    values: Option<Row>,
+}
+
+impl Found {
+    /// Rows as they were read; `None` when nobody registered the device. `forgotten`: the session is not to be gone on with.
+    fn read(rows: Vec<Option<Row>>, forgotten: bool) -> Result<Option<Self>, DoorError> {
+        let mut rows = rows.into_iter();
+        let Some(device) = rows.next().flatten() else { return Ok(None) };
+        let session = rows.next().flatten();
+        // A session row of another version is a session lost, not an error: the device starts anew.
+        let session = StoredSession {
+            revision: session.as_ref().map(|row| row.revision),
+            row: session
+                .filter(|_| !forgotten)
+                .and_then(|row| SessionRow::from_octets(&row.bytes).ok()),
+        };
+        Ok(Some(Self {
+            device: Device::from_octets(&device.bytes)?,
+            revision: device.revision,
+            session,
+            history: rows.next().flatten(),
+            values: rows.next().flatten(),
+        }))
+    }
+}
+
+impl From<kept::Rows> for Found {
+    fn from(kept: kept::Rows) -> Self {
+        let kept::Rows { device, revision, session, session_revision, history, values } = kept;
+        let session = StoredSession { row: Some(session), revision: Some(session_revision) };
+        Self { device, revision, session, history, values }
+    }
 }
 
 /// A device that nobody registered runs the same code, with a secret that nobody knows: it must not tell itself apart.
@@ -246,6 +292,10 @@ struct Attempt<'a> {
     id: &'a DeviceId,
     shard: Shard,
     now: Instant,
+    /// The rows were not read for this message: another worker may have moved them.
+    by_heart: bool,
+    /// Of the device's row.
+    revision: u64,
     history: Option<Row>,
     values: Option<Row>,
     /// The stored parts of the large object that ends with this message.
@@ -267,8 +317,10 @@ struct StoredSession {
 enum Decision {
     /// It was answered before.
     Repeat,
-    /// Nothing is to be stored.
-    Answer(Answer),
+    /// Older than the last, or not of this session.
+    Stale,
+    /// Nothing is to be stored. `opens`: it would have begun a session.
+    Refused { reply: Box<Message>, opens: bool },
     /// To be stored, then answered.
     Conclude(Box<Turn>, Box<SessionRow>, Box<Step>),
 }
@@ -278,17 +330,27 @@ impl Attempt<'_> {
     async fn run(
         &mut self,
         device: Device,
-        revision: u64,
         stored: StoredSession,
     ) -> Result<Option<Answer>, DoorError> {
         let live = self.engine.live.snapshot();
-        match self.decide(device, revision, stored, &live)? {
+        match self.decide(device, stored, &live)? {
+            // What no commit confirms is decided from what is read.
+            Decision::Repeat | Decision::Stale | Decision::Refused { .. } if self.by_heart => {
+                Ok(None)
+            }
             Decision::Repeat => {
                 let answer = self.repeat().await?;
                 self.forgotten = answer.is_none();
                 Ok(answer)
             }
-            Decision::Answer(answer) => Ok(Some(answer)),
+            Decision::Stale => Ok(Some(Answer::Stale)),
+            Decision::Refused { reply, opens } => {
+                if opens {
+                    self.engine.metrics.milestones.at(Milestone::Connected).increment(1);
+                }
+                let why = why_refused(self.request);
+                refused(self.engine, self.request, &reply, why).map(Some)
+            }
             Decision::Conclude(turn, row, step) => self.conclude(*turn, *row, *step, &live).await,
         }
     }
@@ -310,7 +372,6 @@ impl Attempt<'_> {
     fn decide(
         &self,
         device: Device,
-        revision: u64,
         stored: StoredSession,
         live: &Snapshot,
     ) -> Result<Decision, DoorError> {
@@ -321,11 +382,11 @@ impl Attempt<'_> {
             current.map(|row| row.session.place(message, &request.body_digest, request.claims()));
         let goes_on = match place {
             Some(Place::Repeat) => return Ok(Decision::Repeat),
-            Some(Place::Stale) => return Ok(Decision::Answer(Answer::Stale)),
+            Some(Place::Stale) => return Ok(Decision::Stale),
             Some(Place::Next { .. } | Place::AgainAfterRefusal) => true,
             Some(Place::Restart) | None => false,
         };
-        let mut turn = Turn::new(self.id.clone(), device, revision, self.now);
+        let mut turn = Turn::new(self.id.clone(), device, self.revision, self.now);
         turn.stop(live);
 
         let account =
@@ -377,9 +438,7 @@ impl Attempt<'_> {
             Some(row) if goes_on => (row.session.clone().receive(message, &context), row),
             _ => match session::open(message, &context) {
                 Opening::Refused { reply } => {
-                    engine.metrics.milestones.at(Milestone::Connected).increment(1);
-                    return refused(engine, request, &reply, why_refused(request))
-                        .map(Decision::Answer);
+                    return Ok(Decision::Refused { reply: Box::new(reply), opens: true });
                 }
                 Opening::Opened(step) => {
                     let row = SessionRow::new(step.session.clone(), token, self.now);
@@ -388,8 +447,7 @@ impl Attempt<'_> {
             },
         };
         if step.news.contains(&News::Refused) {
-            return refused(engine, request, &step.reply, why_refused(request))
-                .map(Decision::Answer);
+            return Ok(Decision::Refused { reply: Box::new(step.reply), opens: false });
         }
         turn.guard_session(stored.revision);
         turn.device.learnt = learnt;
@@ -457,13 +515,37 @@ impl Attempt<'_> {
         turn.keep_session(&row, &answer, life);
         turn.keep_parts(step.parts, session.life);
         self.engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
-        let verdicts = self.engine.store.commit(self.shard, vec![turn.into_change()]).await?;
-        if verdicts.first() != Some(&Verdict::Done) {
-            return Ok(None);
-        }
+        let (change, device) = turn.finish();
+        let place = |table| change.puts.iter().position(|put| put.key == self.id.key(table));
+        let places = (place(Table::Device), place(Table::Session));
+        let put = self.engine.store.commit_one(self.shard, change).await?;
+        let Some(revisions) = put else { return Ok(None) };
         self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
         self.count(&row, &step.news, waited, answer.body.len());
+        if !row.session.over() {
+            self.keep(device, row, places, &revisions);
+        }
         Ok(Some(Answer::Document { answer, proved }))
+    }
+
+    /// Keeps the rows for the next message. `places`: of the device's and of the session's row among those that were put.
+    fn keep(
+        &mut self,
+        device: Device,
+        session: SessionRow,
+        (device_place, session_place): (Option<usize>, Option<usize>),
+        revisions: &[u64],
+    ) {
+        let revision_at = |place: usize| revisions.get(place).copied();
+        let revision = device_place.map_or(Some(self.revision), revision_at);
+        let (Some(revision), Some(session_revision)) =
+            (revision, session_place.and_then(revision_at))
+        else {
+            return;
+        };
+        let (history, values) = (self.history.take(), self.values.take());
+        let rows = kept::Rows { device, revision, session, session_revision, history, values };
+        self.engine.kept.keep(self.id.clone(), rows);
     }
 
     /// Counts a message whose effect is stored.

@@ -2,9 +2,9 @@
 
 use crate::{
     campaigns::live::Live, care, config::Config, deployment::Deployment,
-    dispatch::permits::Permits, enroll::Desks, gate::Gate, load::Load, metrics::Metrics,
-    notify::Routes, readiness::Readiness, receipts::Awaited, security::vault::Vault,
-    sinks::Backlog, store::Store, update::UpdateError,
+    dispatch::permits::Permits, enroll::Desks, gate::Gate, kept::Kept, load::Load,
+    metrics::Metrics, notify::Routes, readiness::Readiness, receipts::Awaited,
+    security::vault::Vault, sinks::Backlog, store::Store, update::UpdateError,
 };
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -20,6 +20,8 @@ pub struct Engine {
     pub(crate) routes: Routes,
     pub(crate) load: Load,
     pub(crate) gate: Gate,
+    /// Rows of sessions that go on here, most likely.
+    pub(crate) kept: Kept,
     pub(crate) deployment: Deployment,
     pub(crate) metrics: Arc<Metrics>,
     /// What each part that can be away says of itself.

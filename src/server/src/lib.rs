@@ -30,6 +30,7 @@ mod dispatch;
 mod door;
 mod enroll;
 mod gate;
+mod kept;
 mod load;
 mod notify;
 mod parts;

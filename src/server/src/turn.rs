@@ -247,7 +247,12 @@ impl Turn {
     }
 
     /// Everything that this turn writes.
-    pub(crate) fn into_change(mut self) -> Change {
+    pub(crate) fn into_change(self) -> Change {
+        self.finish().0
+    }
+
+    /// Everything that this turn writes, and the device as it is then.
+    pub(crate) fn finish(mut self) -> (Change, Device) {
         let mut change = std::mem::take(&mut self.change);
         change.guards.push(Guard::Is(self.id.key(Table::Device), self.revision));
         let care = (self.before.job(care::SEQ), self.device.job(care::SEQ));
@@ -266,7 +271,7 @@ impl Turn {
         if self.device != self.before {
             change = change.put(self.id.key(Table::Device), self.device.to_octets());
         }
-        change
+        (change, self.device)
     }
 
     fn count(&self, change: &mut Change) {

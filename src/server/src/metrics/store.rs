@@ -55,6 +55,34 @@ impl Watched {
     }
 }
 
+/// What a change counts once it is stored.
+#[derive(Debug)]
+struct Counts {
+    steps: Vec<(Step, u64)>,
+    events: u64,
+}
+
+impl Counts {
+    fn of(change: &Change) -> Self {
+        let counted = change.adds.iter().filter_map(|add| {
+            let by = u64::try_from(add.by).ok().filter(|by| *by > 0)?;
+            Some((Step::of(&add.field)?, by))
+        });
+        Self { steps: counted.collect(), events: change.events.len() as u64 }
+    }
+
+    fn count(&self, metrics: &Metrics, verdict: Verdict) {
+        match verdict {
+            Verdict::Done => {
+                self.steps.iter().for_each(|(step, by)| step.count(metrics, *by));
+                metrics.store.changes.increment(1);
+                metrics.store.events.increment(self.events);
+            }
+            Verdict::Conflict => metrics.store.conflicts.increment(1),
+        }
+    }
+}
+
 impl Step {
     fn of(field: &str) -> Option<Self> {
         match field {
@@ -93,34 +121,24 @@ impl Store for Watched {
     }
 
     async fn commit(&self, shard: Shard, changes: Vec<Change>) -> Result<Vec<Verdict>, StoreError> {
-        let mut steps = Vec::new();
-        let mut events = Vec::with_capacity(changes.len());
-        for (place, change) in changes.iter().enumerate() {
-            events.push(change.events.len() as u64);
-            let counted = change.adds.iter().filter_map(|add| {
-                let by = u64::try_from(add.by).ok().filter(|by| *by > 0)?;
-                Some((place, Step::of(&add.field)?, by))
-            });
-            steps.extend(counted);
-        }
+        let counts: Vec<_> = changes.iter().map(Counts::of).collect();
         let verdicts = self.watch(Operation::Commit, self.store.commit(shard, changes)).await?;
-        let done = |place: usize| verdicts.get(place) == Some(&Verdict::Done);
-        for (place, step, by) in steps {
-            if done(place) {
-                step.count(&self.metrics, by);
-            }
-        }
-        let stored = events.iter().enumerate().filter(|(place, _)| done(*place));
-        let (changes, events) =
-            stored.fold((0, 0), |(changes, sum), (_, events)| (changes + 1, sum + events));
-        let store = &self.metrics.store;
-        store.changes.increment(changes);
-        store.events.increment(events);
-        let conflicts = verdicts.len() as u64 - changes;
-        if conflicts > 0 {
-            store.conflicts.increment(conflicts);
+        for (counts, verdict) in counts.iter().zip(&verdicts) {
+            counts.count(&self.metrics, *verdict);
         }
         Ok(verdicts)
+    }
+
+    async fn commit_one(
+        &self,
+        shard: Shard,
+        change: Change,
+    ) -> Result<Option<Vec<u64>>, StoreError> {
+        let counts = Counts::of(&change);
+        let put = self.watch(Operation::Commit, self.store.commit_one(shard, change)).await?;
+        let verdict = if put.is_some() { Verdict::Done } else { Verdict::Conflict };
+        counts.count(&self.metrics, verdict);
+        Ok(put)
     }
 
     async fn claim(

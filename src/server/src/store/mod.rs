@@ -43,6 +43,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// On an error nothing is known: each change may or may not have happened (whole, in any case). Read again.
     async fn commit(&self, shard: Shard, changes: Vec<Change>) -> Result<Vec<Verdict>, StoreError>;
 
+    /// Applies one change as [`Self::commit`] does, and answers the revisions of the rows that it put, in their order: none
+    /// where they are not known any more. `None` is [`Verdict::Conflict`].
+    async fn commit_one(
+        &self,
+        shard: Shard,
+        change: Change,
+    ) -> Result<Option<Vec<u64>>, StoreError>;
+
     /// Takes up to `most` members that are due, from the first queue on, within a queue by due instant, and hides them
     /// until `now + lease`, or until a change puts or removes them. What was claimed and neither put nor removed comes
     /// back by itself, also after a crash of the claimer.

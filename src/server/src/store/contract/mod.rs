@@ -53,6 +53,7 @@ macro_rules! every_promise {
             a_guard_on_absence_holds_only_while_there_is_no_row
             a_refused_change_leaves_no_trace
             each_change_of_a_commit_is_answered_for_itself
+            a_change_alone_tells_the_revisions_of_the_rows_it_put
             a_later_change_sees_what_an_earlier_one_did
             within_a_change_deletes_come_before_puts
             a_revision_never_repeats_even_after_a_delete

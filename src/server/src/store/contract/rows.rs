@@ -182,6 +182,32 @@ pub(in crate::store) async fn a_revision_never_repeats_even_after_a_delete(store
     }
 }
 
+pub(in crate::store) async fn a_change_alone_tells_the_revisions_of_the_rows_it_put(store: Shared) {
+    let keys = [key("a"), Key::new(Table::Session, "a"), Key::new(Table::Values, "a")];
+    let change = |text: &str| {
+        let [device, session, values] = keys.clone();
+        let hour = Duration::from_hours(1);
+        Change::new()
+            .delete(key("z"))
+            .put(device, text)
+            .put_for(session, text, hour)
+            .put_for(values, text, hour)
+            .add(1, "f", 5)
+            .queue_put("q".into(), "m", 1)
+            .event("e")
+    };
+    for text in ["1", "2"] {
+        let told = store.commit_one(shard(), change(text)).await.unwrap().unwrap();
+        let rows = store.read(shard(), &keys).await.unwrap();
+        let revisions: Vec<_> = rows.into_iter().map(|row| row.unwrap().revision).collect();
+        assert_eq!(told, revisions);
+    }
+    let refused = change("3").if_absent(key("a"));
+    assert_eq!(store.commit_one(shard(), refused).await.unwrap(), None);
+    let nothing = Change::new().if_absent(key("b"));
+    assert_eq!(store.commit_one(shard(), nothing).await.unwrap(), Some(Vec::new()));
+}
+
 pub(in crate::store) async fn of_many_racing_writers_one_wins(store: Shared) {
     for round in 0..10 {
         let id = key(&format!("round {round}"));

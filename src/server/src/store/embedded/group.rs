@@ -2,12 +2,13 @@
 //! it then becomes one batch. Nothing here waits or answers; the writer does.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use fjall::{OwnedWriteBatch, PersistMode, UserKey, UserValue};
 
 use crate::store::change::{Add, Change, Guard, NEVER, QueueOp, Table, milliseconds};
-use crate::store::{QueueName, Shard, StoreError, Verdict};
+use crate::store::{QueueName, Shard, StoreError};
 
 use super::counters::Counters;
 use super::failed;
@@ -89,6 +90,9 @@ impl From<QueueOp> for Moving {
     }
 }
 
+/// The revisions of the rows that a change put, in their order; `None` of one that was not applied.
+pub(super) type Applied = Option<Range<u64>>;
+
 /// A counter: its shard, its set, its name.
 type Counter = (Shard, u64, String);
 
@@ -122,18 +126,20 @@ impl<'a> Group<'a> {
     }
 
     /// Applies a change if its guards hold.
-    pub(super) fn apply(&mut self, change: Prepared) -> Result<Verdict, StoreError> {
+    pub(super) fn apply(&mut self, change: Prepared) -> Result<Applied, StoreError> {
         for (space, key, wanted) in change.guards {
             if !self.holds(space, &key, &wanted)? {
-                return Ok(Verdict::Conflict);
+                return Ok(None);
             }
         }
         for (space, key) in change.deletes {
             self.written.insert((space, key), None);
         }
+        let before = self.sequence;
         for put in change.puts {
             self.put(put);
         }
+        let revisions = before + 1..self.sequence + 1;
         for add in change.adds {
             self.add(change.shard, add)?;
         }
@@ -144,7 +150,7 @@ impl<'a> Group<'a> {
             let id = self.next();
             self.written.insert((Space::Event, layout::event_key(change.shard, id)), Some(event));
         }
-        Ok(Verdict::Done)
+        Ok(Some(revisions))
     }
 
     /// Takes events off the log.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use fjall::UserKey;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::store::{StoreError, Verdict};
+use crate::store::StoreError;
 
-use super::group::Prepared;
+use super::group::{Applied, Prepared};
 
 /// How long a group waits to be as large as the one before. A pause of 300 to 500 microseconds saves two thirds of the
 /// syncs at the same speed (decision D15); a caller who is alone never waits.
@@ -35,14 +35,14 @@ pub(super) struct Request {
 
 /// Somebody who waits.
 pub(super) struct Answer {
-    to: oneshot::Sender<Result<Vec<Verdict>, StoreError>>,
+    to: oneshot::Sender<Result<Vec<Applied>, StoreError>>,
     /// Gives its room in the inbox back when the request is answered.
     _room: OwnedSemaphorePermit,
 }
 
 impl Answer {
     /// Whoever no longer waits has lost interest; what was written stays written.
-    pub(super) fn send(self, result: Result<Vec<Verdict>, StoreError>) {
+    pub(super) fn send(self, result: Result<Vec<Applied>, StoreError>) {
         drop(self.to.send(result));
     }
 }
@@ -82,7 +82,7 @@ impl Inbox {
     }
 
     /// Waits for room, hands the work to the writer, and waits for its answer.
-    pub(super) async fn ask(&self, work: Work, octets: usize) -> Result<Vec<Verdict>, StoreError> {
+    pub(super) async fn ask(&self, work: Work, octets: usize) -> Result<Vec<Applied>, StoreError> {
         let weight = u32::try_from(work.changes().max(1) + octets / 1024).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).acquire_many_owned(weight).await;
         let answered = self.push(work, room.map_err(|_closed| StoreError::Closing)?)?;
@@ -90,7 +90,7 @@ impl Inbox {
     }
 
     /// The same from a thread of its own, for work that can as well be done later: `None` when there is no room.
-    pub(super) fn ask_from_thread(&self, work: Work) -> Option<Result<Vec<Verdict>, StoreError>> {
+    pub(super) fn ask_from_thread(&self, work: Work) -> Option<Result<Vec<Applied>, StoreError>> {
         let room = Arc::clone(&self.room).try_acquire_owned().ok()?;
         let answer = self.push(work, room).map(oneshot::Receiver::blocking_recv);
         Some(answer.and_then(|answer| answer.unwrap_or(Err(StoreError::Closing))))
@@ -151,7 +151,7 @@ impl Inbox {
         &self,
         work: Work,
         room: OwnedSemaphorePermit,
-    ) -> Result<oneshot::Receiver<Result<Vec<Verdict>, StoreError>>, StoreError> {
+    ) -> Result<oneshot::Receiver<Result<Vec<Applied>, StoreError>>, StoreError> {
         let (to, answered) = oneshot::channel();
         let mut waiting = self.lock();
         if waiting.closed {

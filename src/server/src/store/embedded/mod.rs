@@ -37,7 +37,7 @@ use super::{
 };
 use clock::Clock;
 use counters::Counters;
-use group::Prepared;
+use group::{Applied, Prepared};
 use inbox::{Inbox, Work};
 use layout::{Space, Spaces, State, Stored};
 use queues::{Place, Queues};
@@ -93,6 +93,14 @@ struct Inner {
 }
 
 impl Embedded {
+    async fn apply(&self, shard: Shard, changes: Vec<Change>) -> Result<Vec<Applied>, StoreError> {
+        count(&self.counted.commit);
+        let octets = check_commit(&changes)?;
+        self.counted.changes.fetch_add(changes.len() as u64, Ordering::Relaxed);
+        let changes = changes.into_iter().map(|change| Prepared::new(shard, change)).collect();
+        self.inner.inbox.ask(Work::Commit(changes), octets).await
+    }
+
     /// Opens or makes a store and starts its threads.
     pub fn open(config: &EmbeddedConfig) -> Result<Self, StoreError> {
         let latest = Arc::new(AtomicU64::new(0));
@@ -264,11 +272,18 @@ impl Store for Embedded {
     }
 
     async fn commit(&self, shard: Shard, changes: Vec<Change>) -> Result<Vec<Verdict>, StoreError> {
-        count(&self.counted.commit);
-        let octets = check_commit(&changes)?;
-        self.counted.changes.fetch_add(changes.len() as u64, Ordering::Relaxed);
-        let changes = changes.into_iter().map(|change| Prepared::new(shard, change)).collect();
-        self.inner.inbox.ask(Work::Commit(changes), octets).await
+        let applied = self.apply(shard, changes).await?;
+        let verdict = |applied: Applied| applied.map_or(Verdict::Conflict, |_| Verdict::Done);
+        Ok(applied.into_iter().map(verdict).collect())
+    }
+
+    async fn commit_one(
+        &self,
+        shard: Shard,
+        change: Change,
+    ) -> Result<Option<Vec<u64>>, StoreError> {
+        let applied = self.apply(shard, vec![change]).await?;
+        Ok(applied.into_iter().next().flatten().map(Iterator::collect))
     }
 
     async fn claim(

@@ -1,8 +1,8 @@
 //! The one thread that writes: it takes a group of commits, decides each, writes all with one sync, and answers.
 
-use crate::store::{StoreError, Verdict};
+use crate::store::StoreError;
 
-use super::group::Group;
+use super::group::{Applied, Group};
 use super::inbox::{Request, Work};
 use super::{Inner, failed};
 
@@ -37,7 +37,7 @@ fn write(
     inner: &Inner,
     sequence: &mut u64,
     works: Vec<Work>,
-) -> Result<Vec<Vec<Verdict>>, StoreError> {
+) -> Result<Vec<Vec<Applied>>, StoreError> {
     if inner.is_poisoned() {
         return Err(inner.poisoned());
     }

@@ -11,9 +11,9 @@
 --     guards, and for each: key; texts: field ('' for a plain row), revision wanted ('' for absence)
 --     octets of the plan and texts of its writes (to be skipped if a guard fails), writes, and for each: its letter, its key and
 --     what follows there
--- Answers the time (6 octets) and one octet for each change: '1' done, '0' conflict; '2' for all, and nothing was done, if a
+-- Answers the time (6 octets), the revision before the first that a change drew (6 octets) and one octet for each change: '1' done, '0' conflict; '2' for all, and nothing was done, if a
 -- word is not the one that the shard knows under its code, or the stamp is not one of the shard's. A commit that comes again
--- is answered as it was and does nothing; one that comes after a later one of its place is answered without any verdict.
+-- is answered as it was, with zeros for that revision, and does nothing; one that comes after a later one of its place is answered without any verdict.
 --
 -- The sequence is a clock: 128 numbers for each millisecond since 2020, and what is drawn beyond that runs ahead. So numbers
 -- that were lost with a master are not given again by the one after it, and time never goes backwards within a shard.
@@ -55,7 +55,7 @@ if remembered and sub(remembered, 1, 6) >= number then
   -- Written again, so that whoever waits for replicas waits for it.
   call('HSET', KEYS[2], place, remembered)
   if sub(remembered, 1, 6) > number then return told end
-  return told .. sub(remembered, 7)
+  return told .. pack('>I6', 0) .. sub(remembered, 7)
 end
 
 if drawn > 0 then
@@ -142,6 +142,7 @@ elseif #new > 0 then
   for _, word in ipairs(new) do call('HSET', unpack(word)) end
   call('HSET', stamps, draw(), '')
 end
+local before = pack('>I6', sequence)
 for change = 1, changes do
   local holds = true
   for _ = 1, take_number() do
@@ -161,4 +162,4 @@ local answer = table.concat(verdicts)
 if call('HSET', KEYS[2], place, number .. answer) == 1 and call('HLEN', KEYS[2]) == 1 then
   call('PEXPIRE', KEYS[2], REMEMBERED)
 end
-return told .. answer
+return told .. before .. answer

@@ -131,8 +131,10 @@ impl Inner {
         Call::new(shard, self.shape, self.clock.now(Duration::MAX).unwrap_or_default())
     }
 
-    async fn commit(&self, call: Call) -> Result<Vec<Verdict>, StoreError> {
+    /// Answers the verdicts, and the revision before the first that was drawn, if it is known.
+    async fn commit(&self, call: Call) -> Result<(Vec<Verdict>, Option<u64>), StoreError> {
         const DOING: &str = "committed";
+        const CORRUPT: StoreError = StoreError::Corrupt("answer of Redis");
         let operation = self.operations.begin();
         let mut pipeline = Pipeline::new();
         pipeline.add_command(call.command(&self.commit, &operation));
@@ -147,8 +149,8 @@ impl Inner {
         let plea = Plea { shard: call.shard(), asked, script, doing: DOING, changes: true };
         let mut answers = self.calls.make(&plea).await?.into_iter();
         let answer: Vec<u8> = parse(answers.next().unwrap_or(Value::Nil))?;
-        let (time, verdicts) =
-            answer.split_first_chunk().ok_or(StoreError::Corrupt("answer of Redis"))?;
+        let (time, rest) = answer.split_first_chunk().ok_or(CORRUPT)?;
+        let (before, verdicts) = rest.split_first_chunk().ok_or(CORRUPT)?;
         self.clock.heard(keys::number(*time));
         if verdicts.len() != call.changes() {
             return Err(StoreError::Corrupt("answer of Redis"));
@@ -164,7 +166,29 @@ impl Inner {
             self.ask_for_words(call.shard()).await?;
         }
         let verdict = |octet: &u8| if *octet == b'1' { Verdict::Done } else { Verdict::Conflict };
-        Ok(verdicts.iter().map(verdict).collect())
+        let before = Some(keys::number(*before)).filter(|before| *before > 0);
+        Ok((verdicts.iter().map(verdict).collect(), before))
+    }
+
+    /// As [`Self::commit`], from the changes on.
+    async fn apply(
+        &self,
+        shard: Shard,
+        changes: Vec<Change>,
+    ) -> Result<(Vec<Verdict>, Option<u64>), StoreError> {
+        let mut call = self.call(shard);
+        let servers = self.calls.changes();
+        let mut used = Used::default();
+        for mut change in changes {
+            self.code_words(shard, &mut change, &mut used).await?;
+            call.change(change);
+        }
+        call.words(&used);
+        let applied = self.commit(call).await?;
+        if applied.0.contains(&Verdict::Done) {
+            self.words.learn(shard, servers, used);
+        }
+        Ok(applied)
     }
 
     /// Claims from these keys: the number of the key from 0 on, the member, and when it was due.
@@ -279,19 +303,23 @@ impl Store for RedisStore {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        let mut call = self.inner.call(shard);
-        let servers = self.inner.calls.changes();
-        let mut used = Used::default();
-        for mut change in changes {
-            self.inner.code_words(shard, &mut change, &mut used).await?;
-            call.change(change);
-        }
-        call.words(&used);
-        let verdicts = self.inner.commit(call).await?;
-        if verdicts.contains(&Verdict::Done) {
-            self.inner.words.learn(shard, servers, used);
-        }
-        Ok(verdicts)
+        self.inner.apply(shard, changes).await.map(|(verdicts, _)| verdicts)
+    }
+
+    async fn commit_one(
+        &self,
+        shard: Shard,
+        change: Change,
+    ) -> Result<Option<Vec<u64>>, StoreError> {
+        count(&self.counted.commit);
+        check_commit(std::slice::from_ref(&change))?;
+        count(&self.counted.changes);
+        let puts = change.puts.len() as u64;
+        let (verdicts, before) = self.inner.apply(shard, vec![change]).await?;
+        // Each row that is put draws one, in their order, and nothing of a change draws before them.
+        let revisions =
+            || before.map_or(Vec::new(), |before| (before + 1..=before + puts).collect());
+        Ok((verdicts.first() == Some(&Verdict::Done)).then(revisions))
     }
 
     async fn claim(
