@@ -126,6 +126,25 @@ impl Broker {
         self.signal("-CONT");
     }
 
+    /// Has it take no messages, as when its memory is used up; or take them again.
+    pub fn full(&self, full: bool) -> io::Result<()> {
+        let most = if full { "1MB" } else { "1GB" };
+        let file = |name: &str| self.home.join(name);
+        let told = Command::new(Path::new(SCRIPTS).join("rabbitmqctl"))
+            .args(["--quiet", "set_vm_memory_high_watermark", "absolute", most])
+            .env("HOME", file("home"))
+            .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
+            .env("ERL_CRASH_DUMP", file("erl_crash.dump"))
+            .env("RABBITMQ_NODENAME", "rabbit@localhost")
+            .env("RABBITMQ_CONF_ENV_FILE", file("none.conf"))
+            .stdin(Stdio::null())
+            .output()?;
+        if told.status.success() {
+            return Ok(());
+        }
+        Err(io::Error::other(String::from_utf8_lossy(&told.stderr).into_owned()))
+    }
+
     /// Starts the node again on what it kept.
     pub async fn restart(&self) -> Result<(), BrokerError> {
         self.launch().map_err(|source| BrokerError::SetUp { home: self.home.clone(), source })?;

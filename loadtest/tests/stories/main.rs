@@ -24,6 +24,8 @@ mod asked;
 #[cfg(test)]
 mod atomic;
 #[cfg(test)]
+mod broker_full;
+#[cfg(test)]
 mod broker_lost;
 #[cfg(test)]
 mod captured;
@@ -33,6 +35,8 @@ mod care;
 mod chaos;
 #[cfg(test)]
 mod cluster_up;
+#[cfg(test)]
+mod composed;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
