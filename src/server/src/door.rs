@@ -17,6 +17,7 @@ use crate::{
     security::{nonce, vault::SealError},
     store::{Row, Shard, Table},
     turn::Turn,
+    update::UpdateError,
 };
 use campaign::{job::Job, time::Instant};
 use session::{Account, AuthKind, Context, Learnt, Mac, News, Opening, Place, Quirk, Step};
@@ -76,6 +77,8 @@ pub(crate) enum DoorError {
     Account(#[from] account::AccountError),
     #[error("the answer could not be written")]
     Write(#[from] wire::WriteError),
+    #[error("the campaigns could not be read")]
+    Campaigns(#[from] UpdateError),
     #[error("the device was moved by others {TRIES} times in a row")]
     Contended,
 }
@@ -117,6 +120,10 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
             care: None,
             forgotten: false,
         };
+        if lacks_word(request, &device, &engine.live.snapshot()) {
+            engine.refresh_since(now).await?;
+            engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
+        }
         attempt.parts = attempt.read_parts(&session).await?;
         attempt.care = care::work::load(engine, shard, &id, &device).await?;
         if let Some(answer) = attempt.run(device, session).await? {
@@ -172,6 +179,16 @@ impl From<kept::Rows> for Found {
         let session = StoredSession { row: Some(session), revision: Some(session_revision) };
         Self { device, revision, session, history, values }
     }
+}
+
+/// Whether the device answers a notification for a campaign that, as far as this process knows, may not begin yet. Whoever sent
+/// the notification knew better; a session that has nothing to do would leave the job to wait for a device that was here.
+fn lacks_word(request: &Request<'_>, device: &Device, live: &Snapshot) -> bool {
+    request.message.header.session_id.answers_notification(device.next_sid)
+        && device.jobs.iter().any(|active| {
+            matches!(active.job, Job::Waiting { .. } | Job::Notified { .. })
+                && live.get(active.seq).is_none_or(|live| !live.state.may_begin())
+        })
 }
 
 /// A device that nobody registered runs the same code, with a secret that nobody knows: it must not tell itself apart.

@@ -6,6 +6,7 @@ use crate::{
     metrics::Metrics, notify::Routes, readiness::Readiness, receipts::Awaited,
     security::vault::Vault, sinks::Backlog, store::Store, update::UpdateError,
 };
+use campaign::time::Instant;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -65,6 +66,11 @@ impl Engine {
     /// Looks whether any campaign changed, and loads what did.
     pub(crate) async fn refresh(&self) -> Result<(), UpdateError> {
         self.live.refresh(self.store(), &self.vault, &self.config).await
+    }
+
+    /// What is known of the campaigns is as of `since` from here on, or later.
+    pub(crate) async fn refresh_since(&self, since: Instant) -> Result<(), UpdateError> {
+        self.live.refresh_since(since, self.store(), &self.vault, &self.config).await
     }
 
     /// What the devices' door has done so far.

@@ -14,10 +14,10 @@ use crate::{
     receipts::Awaited,
     registry::{self, Import},
     rows::{Device, DeviceId, Stored},
-    security::vault::Vault,
+    security::vault::{self, Vault},
     sinks::Backlog,
     store::{
-        Change, Key, Shard, Table, Verdict,
+        Change, Key, Shard, Store, Table, Verdict,
         embedded::{Embedded, EmbeddedConfig},
     },
     update,
@@ -28,7 +28,10 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) struct Workbench {
     engine: Arc<Engine>,
-    _directory: tempfile::TempDir,
+    /// Not the engine's, which is watched.
+    own: Arc<dyn Store>,
+    directory: Arc<tempfile::TempDir>,
+    key: vault::Key,
 }
 
 impl Deref for Workbench {
@@ -46,14 +49,38 @@ impl Workbench {
 
     /// With these settings.
     pub(crate) async fn with(config: Config) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let metrics = Arc::new(Metrics::new(&config).unwrap());
+        let directory = Arc::new(tempfile::tempdir().unwrap());
         let store = Arc::new(Embedded::open(&EmbeddedConfig::new(directory.path())).unwrap());
+        Self::over(store, directory, rand::random(), config).await
+    }
+
+    /// Another process over the same store, which knows of campaigns what it looks up itself.
+    pub(crate) async fn beside(&self) -> Self {
+        self.beside_on(self.own_store()).await
+    }
+
+    /// The same, with what stands between it and the store.
+    pub(crate) async fn beside_on(&self, store: Arc<dyn Store>) -> Self {
+        Self::over(store, Arc::clone(&self.directory), self.key, self.config.clone()).await
+    }
+
+    /// The store itself, which nothing watches.
+    pub(crate) fn own_store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.own)
+    }
+
+    async fn over(
+        store: Arc<dyn Store>,
+        directory: Arc<tempfile::TempDir>,
+        key: vault::Key,
+        config: Config,
+    ) -> Self {
+        let metrics = Arc::new(Metrics::new(&config).unwrap());
         let stop = CancellationToken::new();
         let engine = Engine {
-            store: Arc::new(Watched::new(store, Arc::clone(&metrics))),
+            store: Arc::new(Watched::new(Arc::clone(&store), Arc::clone(&metrics))),
             metrics,
-            vault: Vault::ephemeral(),
+            vault: Vault::of(vec![(1, key)]),
             live: campaigns::live::Live::default(),
             routes: Routes::open(&config, &stop).await.unwrap().0,
             load: Load::default(),
@@ -71,7 +98,7 @@ impl Workbench {
             stop,
             config,
         };
-        Self { engine: Arc::new(engine), _directory: directory }
+        Self { engine: Arc::new(engine), own: store, directory, key }
     }
 
     /// Registers devices; a line each, JSON.

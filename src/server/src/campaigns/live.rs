@@ -78,6 +78,8 @@ impl Snapshot {
 pub(crate) struct Live {
     snapshot: ArcSwap<Snapshot>,
     looked: AtomicU64,
+    /// Held by whoever looks: of two looks the later one counts.
+    looking: tokio::sync::Mutex<()>,
 }
 
 impl Live {
@@ -92,6 +94,31 @@ impl Live {
 
     /// Looks whether anything changed, and loads what did.
     pub(crate) async fn refresh(
+        &self,
+        store: &dyn Store,
+        vault: &Vault,
+        config: &Config,
+    ) -> Result<(), UpdateError> {
+        let _looking = self.looking.lock().await;
+        self.look(store, vault, config).await
+    }
+
+    /// The same, unless somebody has looked since `since`: of many who want to know at a time, one looks for all.
+    pub(crate) async fn refresh_since(
+        &self,
+        since: Instant,
+        store: &dyn Store,
+        vault: &Vault,
+        config: &Config,
+    ) -> Result<(), UpdateError> {
+        let _looking = self.looking.lock().await;
+        if self.looked.load(Ordering::Relaxed) >= since.0 {
+            return Ok(());
+        }
+        self.look(store, vault, config).await
+    }
+
+    async fn look(
         &self,
         store: &dyn Store,
         vault: &Vault,

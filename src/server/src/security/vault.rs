@@ -159,7 +159,8 @@ impl Vault {
         Self::of(vec![(1, rand::random())])
     }
 
-    fn of(keys: Vec<(u8, Key)>) -> Self {
+    /// Of numbered keys, the one that seals first.
+    pub(crate) fn of(keys: Vec<(u8, Key)>) -> Self {
         Self { keys: keys.into_iter().map(|(number, key)| WorkingKey::new(number, &key)).collect() }
     }
 

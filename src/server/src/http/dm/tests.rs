@@ -3,6 +3,7 @@
 mod flood;
 mod framing;
 mod gateways;
+mod late;
 mod objects;
 mod patience;
 mod proof;
