@@ -159,6 +159,9 @@ pub mod decisions {
     #[doc = include_str!("../decisions/0033_the_carrier_reads_every_octet_itself.md")]
     pub mod d0033_the_carrier_reads_every_octet_itself {}
 
+    #[doc = include_str!("../decisions/0034_a_receipt_and_its_message_meet_in_a_row.md")]
+    pub mod d0034_a_receipt_and_its_message_meet_in_a_row {}
+
     #[doc = include_str!("../decisions/0035_a_fallback_carries_and_takes_nothing_over.md")]
     pub mod d0035_a_fallback_carries_and_takes_nothing_over {}
 

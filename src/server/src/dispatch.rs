@@ -42,6 +42,7 @@ pub(crate) fn start(engine: &Arc<Engine>, tasks: &mut JoinSet<()>) {
 
 /// Dispatches until `engine.stop`.
 async fn run(engine: Arc<Engine>) {
+    let _author = engine.awaited.author();
     let mut batches = Batches::default();
     let mut first = 0;
     while !engine.stop.is_cancelled() {

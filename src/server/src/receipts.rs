@@ -1,234 +1,151 @@
 //! What became of notifications, as carriers tell it, brought back to the attempts they are about (D4).
 //!
-//! A receipt may come on any bind, to any worker: a small row under the route and the message's id says whose it is. Both
-//! directions are best effort and go in batches: a lost receipt costs nothing but waiting for `answer_within`.
+//! Whoever sent a message learns its id and writes down whose it is; what became of it is told on any bind, to any worker, and
+//! may be told first. The two meet in one row of the store, under the route and the id: whoever comes second finds what the
+//! first has left, and acts. Nothing of it is on the way of a notification, and a receipt that is lost all the same costs
+//! nothing but waiting for `answer_within`.
+//!
+//! | module | about |
+//! | --- | --- |
+//! | [`notices`] | messages that were taken, written down behind their attempts |
+//! | [`incoming`] | receipts: brought to their attempts, or left for their notices |
 
+pub(crate) mod incoming;
+pub(crate) mod notices;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use notices::{Awaited, Expected};
 
 use crate::{
     engine::Engine,
     metrics::labels::ReceiptFate,
-    notify::{Fate, Receipt},
+    notify::Fate,
     rows::{DeviceId, Stored},
-    store::{Change, Key, Shard, StoreError, Table, Verdict, change::MOST_CHANGES},
+    store::{Key, Row, Shard, StoreError, Table, Verdict, change::MOST_CHANGES},
     turn::{self, Turn},
-    update,
+    update::UpdateError,
 };
-use campaign::{job::Job, time::Instant};
-use futures_util::future::join_all;
+use campaign::job::Job;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::sync::mpsc;
+use std::collections::BTreeMap;
 
-/// Notices of messages that may wait to be written.
-const MOST_EXPECTED: usize = 64 * 1024;
-/// How long notices are gathered before they are written together.
-const GATHER: Duration = Duration::from_millis(20);
-/// Receipts worked on together.
-const BATCH: usize = 64;
-/// A receipt may be faster than the notice of its message: it is looked at once more after this.
-const SECOND_LOOK: Duration = Duration::from_secs(5);
-/// Receipts that may wait for that.
-const MOST_EARLY: usize = 16 * 1024;
-/// How long the row of a message outlives its validity.
-const AFTERWARDS: Duration = Duration::from_hours(1);
-/// How often a device is decided anew when others keep moving it.
+/// How often a row is decided anew when others keep changing it.
 const TRIES: usize = 8;
+/// The last characters of an id that do not decide its shard: messages that leave together have ids that follow each other,
+/// and so they are written and looked for in a few calls.
+const COUNTED: usize = 2;
 
-/// A message that was taken, and the attempt that it was.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Expected {
-    pub(crate) route: String,
-    /// As its receipt will give it.
-    pub(crate) message_id: String,
-    pub(crate) device: DeviceId,
-    pub(crate) seq: u64,
-    pub(crate) attempt: u8,
-    pub(crate) validity: Duration,
+/// The `x` row: what one side has left for the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Meeting {
+    /// Whose message it is.
+    Sent(Attempt),
+    /// What became of it. Whose it is has not been said yet.
+    Told(Fate),
 }
 
-/// The `x` row: whose message it is.
+impl Stored for Meeting {
+    const VERSION: u8 = 2;
+}
+
+/// An attempt to notify a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct ReceiptRow {
+struct Attempt {
     device: DeviceId,
     seq: u64,
-    attempt: u8,
+    /// Counts from 1.
+    number: u8,
 }
 
-impl Stored for ReceiptRow {}
-
-/// Where dispatchers leave their notices.
-#[derive(Debug)]
-pub(crate) struct Awaited {
-    notices: mpsc::Sender<Expected>,
-    taken: Mutex<Option<mpsc::Receiver<Expected>>>,
+/// Why what became of an attempt could not be written down now.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the campaigns could not be read")]
+    Campaigns(#[from] UpdateError),
+    #[error("others changed the row {TRIES} times in a row")]
+    Contended,
 }
 
-impl Default for Awaited {
-    fn default() -> Self {
-        let (notices, taken) = mpsc::channel(MOST_EXPECTED);
-        Self { notices, taken: Mutex::new(Some(taken)) }
-    }
-}
-
-impl Awaited {
-    /// Leaves a notice; when there is no room, its receipt will find no attempt.
-    pub(crate) fn expect(&self, expected: Expected) {
-        if self.notices.try_send(expected).is_err() {
-            tracing::debug!("a notice of a message found no room; its receipt will be in vain");
-        }
-    }
-
-    fn take(&self) -> Option<mpsc::Receiver<Expected>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-fn key(route: &str, message_id: &str) -> (Shard, Key) {
+/// Where the two meet.
+fn place(route: &str, message_id: &str) -> (Shard, Key) {
     let id = format!("{route}\0{message_id}").into_bytes();
-    (Shard::of(&id), Key::new(Table::Receipt, id))
+    let together = id.len() - COUNTED.min(message_id.len());
+    (Shard::of(id.get(..together).unwrap_or_default()), Key::new(Table::Receipt, id))
 }
 
-/// Writes notices until `engine.stop`.
-pub(crate) async fn write(engine: Arc<Engine>) {
-    let Some(mut taken) = engine.awaited.take() else { return };
-    let mut batch = Vec::new();
-    loop {
-        tokio::select! {
-            n = taken.recv_many(&mut batch, MOST_EXPECTED) => if n == 0 { return },
-            () = engine.stop.cancelled() => return,
-        }
-        tokio::time::sleep(GATHER).await;
-        while let Ok(expected) = taken.try_recv() {
-            batch.push(expected);
-        }
-        keep(&engine, batch.drain(..)).await;
-    }
+/// What was left there. A row that another version left is none: it is written over, or its time runs out.
+fn found(row: Option<Row>) -> (Option<Meeting>, Option<u64>) {
+    let revision = row.as_ref().map(|row| row.revision);
+    (row.and_then(|row| Meeting::from_octets(&row.bytes).ok()), revision)
 }
 
-async fn keep(engine: &Engine, batch: impl Iterator<Item = Expected>) {
-    let mut by_shard: BTreeMap<Shard, Vec<Change>> = BTreeMap::new();
-    for Expected { route, message_id, device, seq, attempt, validity } in batch {
-        let (shard, key) = key(&route, &message_id);
-        let row = ReceiptRow { device, seq, attempt };
-        let change = Change::new().put_for(key, row.to_octets(), validity + AFTERWARDS);
-        by_shard.entry(shard).or_default().push(change);
-    }
-    let writes = by_shard.into_iter().flat_map(|(shard, mut changes)| {
-        let mut calls = Vec::new();
-        while !changes.is_empty() {
-            let rest = changes.split_off(changes.len().min(MOST_CHANGES));
-            calls.push(engine.store.commit(shard, std::mem::replace(&mut changes, rest)));
-        }
-        calls
-    });
-    for written in join_all(writes).await {
-        if let Err(error) = written {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "notices of messages were not written; their receipts will be in vain"
-            );
+impl Fate {
+    fn label(self) -> ReceiptFate {
+        match self {
+            Self::Delivered => ReceiptFate::Delivered,
+            Self::Lost => ReceiptFate::Lost,
+            Self::Held => ReceiptFate::Held,
         }
     }
 }
 
-/// Works on the receipts of one route until `engine.stop`.
-pub(crate) async fn read(
-    engine: Arc<Engine>,
-    route: String,
-    mut receipts: mpsc::Receiver<Receipt>,
-) {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut early: VecDeque<(Instant, Receipt)> = VecDeque::new();
-    let mut again = tokio::time::interval(Duration::from_secs(1));
-    again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            n = receipts.recv_many(&mut batch, BATCH) => if n == 0 { return },
-            _ = again.tick(), if !early.is_empty() => {}
-            () = engine.stop.cancelled() => return,
+/// What is at hand for each shard, as much together as one commit takes.
+fn calls<T>(by_shard: BTreeMap<Shard, Vec<T>>) -> Vec<(Shard, Vec<T>)> {
+    let mut calls = Vec::with_capacity(by_shard.len());
+    for (shard, mut all) in by_shard {
+        while !all.is_empty() {
+            let rest = all.split_off(all.len().min(MOST_CHANGES));
+            calls.push((shard, std::mem::replace(&mut all, rest)));
         }
-        let Ok(now) = engine.store.now().await else { continue };
-        let first = batch.drain(..).map(|receipt| (receipt, true));
-        let mut looks: Vec<_> = first.collect();
-        while early.front().is_some_and(|(due, _)| *due <= now) {
-            looks.extend(early.pop_front().map(|(_, receipt)| (receipt, false)));
-        }
-        let found =
-            join_all(looks.iter().map(|(receipt, _)| take_in(&engine, &route, receipt))).await;
-        for ((receipt, first), found) in looks.into_iter().zip(found) {
-            let fate = match found {
-                Ok(true) => receipt.fate.into(),
-                Ok(false) if first && early.len() < MOST_EARLY => {
-                    early.push_back((now.plus(SECOND_LOOK), receipt));
-                    continue;
-                }
-                Ok(false) => ReceiptFate::Unmatched,
-                Err(error) => {
-                    tracing::debug!(
-                        error = &error as &dyn std::error::Error,
-                        "a receipt could not be looked at"
-                    );
-                    continue;
-                }
-            };
-            if let Some(counted) = engine.metrics.route(&route) {
-                counted.receipt(fate);
-            }
-        }
+    }
+    calls
+}
+
+fn count(engine: &Engine, route: &str, fate: ReceiptFate) {
+    if let Some(counted) = engine.metrics.route(route) {
+        counted.receipt(fate);
     }
 }
 
-impl From<Fate> for ReceiptFate {
-    fn from(fate: Fate) -> Self {
-        match fate {
-            Fate::Delivered => Self::Delivered,
-            Fate::Lost => Self::Lost,
-            Fate::Held => Self::Held,
-        }
+/// Tells an attempt what became of it. The same may be told again.
+async fn bring(engine: &Engine, attempt: &Attempt, fate: Fate) -> Result<(), Trouble> {
+    match fate {
+        Fate::Lost => lost(engine, attempt).await,
+        Fate::Delivered | Fate::Held => Ok(()),
     }
-}
-
-/// Brings a receipt to its attempt; false when nobody knows the message (yet).
-async fn take_in(
-    engine: &Engine,
-    route: &str,
-    receipt: &Receipt,
-) -> Result<bool, update::UpdateError> {
-    let (shard, key) = key(route, &receipt.message_id);
-    let row = update::load::<ReceiptRow>(engine.store(), shard, &key).await?;
-    let Some((ReceiptRow { device, seq, attempt }, _)) = row else { return Ok(false) };
-    if receipt.fate == Fate::Lost {
-        lost(engine, &device, seq, attempt).await?;
-    }
-    Ok(true)
 }
 
 /// The carrier has given a notification up: the next attempt need not wait until this one's time is over.
-async fn lost(engine: &Engine, id: &DeviceId, seq: u64, attempt: u8) -> Result<(), StoreError> {
+async fn lost(engine: &Engine, attempt: &Attempt) -> Result<(), Trouble> {
+    let Attempt { device: id, seq, number } = attempt;
     let shard = Shard::of(&id.root());
     let key = id.key(Table::Device);
     for _ in 0..TRIES {
         let rows = engine.store.read(shard, std::slice::from_ref(&key)).await?;
         let Some(row) = rows.into_iter().next().flatten() else { return Ok(()) };
         let Some(device) = turn::readable(id, &row) else { return Ok(()) };
-        let still = device.job(seq).is_some_and(|active| {
-            matches!(active.job, Job::Notified { so_far, .. } if so_far.attempts == attempt)
-        });
-        let snapshot = engine.live.snapshot();
-        let Some(live) = snapshot.get(seq).filter(|_| still) else { return Ok(()) };
+        let still = device.job(*seq).is_some_and(
+            |active| matches!(active.job, Job::Notified { so_far, .. } if so_far.attempts == *number),
+        );
+        if !still {
+            return Ok(());
+        }
         let now = engine.store.now().await?;
+        if engine.live.snapshot().get(*seq).is_none() {
+            // Whoever sent it may have heard of the campaign a moment before this process.
+            engine.refresh_since(now).await?;
+        }
+        let snapshot = engine.live.snapshot();
+        let Some(live) = snapshot.get(*seq) else { return Ok(()) };
         let mut turn = Turn::new(id.clone(), device, row.revision, now);
-        turn.step(seq, |job| job.on_undelivered(now, rand::random(), &live.terms));
+        turn.step(*seq, |job| job.on_undelivered(now, rand::random(), &live.terms));
         let verdicts = engine.store.commit(shard, vec![turn.into_change()]).await?;
         if verdicts.first() == Some(&Verdict::Done) {
             return Ok(());
         }
     }
-    Ok(())
+    Err(Trouble::Contended)
 }

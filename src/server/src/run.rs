@@ -116,9 +116,9 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
     tasks.spawn(controller::run(Arc::clone(&engine)));
     tasks.spawn(trim::run(Arc::clone(&engine)));
     tasks.spawn(retention::run(Arc::clone(&engine)));
-    tasks.spawn(receipts::write(Arc::clone(&engine)));
+    tasks.spawn(receipts::notices::write(Arc::clone(&engine)));
     for (route, received) in incoming {
-        tasks.spawn(receipts::read(Arc::clone(&engine), route, received));
+        tasks.spawn(receipts::incoming::read(Arc::clone(&engine), route, received));
     }
     broker::start(&engine, &mut tasks);
     tasks.spawn(metrics::sample::run(Arc::clone(&engine)));

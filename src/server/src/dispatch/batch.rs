@@ -152,7 +152,14 @@ pub(super) async fn notify(
             changes.push(turn.into_change());
             claims.push(claim);
         }
-        let verdicts = engine.store.commit(shard, changes).await?;
+        let verdicts = match engine.store.commit(shard, changes).await {
+            Ok(verdicts) => verdicts,
+            Err(error) => {
+                // It may have been committed all the same; a notice of an attempt that was not moves nothing.
+                claims.iter().for_each(|claim| expect(engine, claim, live, via));
+                return Err(error.into());
+            }
+        };
         for (claim, _) in
             claims.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Done)
         {

@@ -25,6 +25,7 @@ const BATCHES: usize = 64;
 /// Notifies devices that have a care job until `engine.stop`.
 pub(crate) async fn run(engine: Arc<Engine>) {
     let Some(mut rung) = engine.care.bell.listen() else { return };
+    let _author = engine.awaited.author();
     let mut care = Care { engine: Arc::clone(&engine), batches: JoinSet::new() };
     let mut look = tokio::time::interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,7 +1,9 @@
 //! What a carrier says became of a message that it took.
 
+use serde::{Deserialize, Serialize};
+
 /// What became of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Fate {
     /// The handset has it. Whether its DM client will connect is another matter.
     Delivered,

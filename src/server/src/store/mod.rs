@@ -12,6 +12,8 @@ pub mod embedded;
 pub mod error;
 pub mod redis;
 pub mod shard;
+#[cfg(test)]
+pub(crate) mod unsteady;
 pub mod words;
 
 use std::fmt;
