@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Broker, Config, Pap, Redis, Route, Secret, Store, pap::is_token};
+use super::{Broker, Config, Redis, Route, Secret, Store};
 use serde::{Deserialize, de::IntoDeserializer};
 use std::{
     borrow::Cow,
@@ -76,26 +76,31 @@ impl Config {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect::<Vec<_>>();
         let mut config = Self::read(&name, &text, &variables)?;
-        if let Store::Redis(redis) = &mut config.store {
+        config.read_files()?;
+        // What came from files is held to the same rules.
+        let problems: Vec<_> = config.check().into_iter().map(Finding::in_a_file).collect();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Wrong { problems }) }
+    }
+
+    /// Takes secrets from the files that are named for them.
+    fn read_files(&mut self) -> Result<(), ConfigError> {
+        if let Store::Redis(redis) = &mut self.store {
             redis.read_files()?;
         }
-        if let Broker::RabbitMq(broker) = &mut config.broker
-            && let Some(file) = &broker.password_file
-        {
-            broker.password = Some(secret_of(file)?);
+        if let Broker::RabbitMq(broker) = &mut self.broker {
+            secret(&mut broker.password, broker.password_file.take())?;
         }
-        for route in &mut config.routes {
+        for route in &mut self.routes {
             match route {
                 Route::Udp { .. } => {}
-                Route::Smpp(smpp) => {
-                    if let Some(file) = &smpp.password_file {
-                        smpp.password = Some(secret_of(file)?);
-                    }
+                Route::Smpp(smpp) => secret(&mut smpp.password, smpp.password_file.take())?,
+                Route::Pap(pap) => {
+                    secret(&mut pap.password, pap.password_file.take())?;
+                    secret(&mut pap.receipts_token, pap.receipts_token_file.take())?;
                 }
-                Route::Pap(pap) => pap.read_files()?,
             }
         }
-        Ok(config)
+        Ok(())
     }
 
     /// Reads `text`, which came from the file `name`, with those of `variables` that are settings laid over it.
@@ -127,46 +132,44 @@ impl Config {
 impl Redis {
     /// Takes secrets from the files that are named for them.
     fn read_files(&mut self) -> Result<(), ConfigError> {
-        if let Some(file) = &self.urls_file {
-            let text = text_of(file)?;
+        if let Some(file) = self.urls_file.take() {
+            let text = text_of(&file)?;
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             self.urls = lines.map(|line| Secret::from(line.to_owned())).collect();
-        }
-        if let Some(sentinel) = &mut self.sentinel
-            && let Some(file) = &sentinel.password_file
-        {
-            sentinel.password = Some(secret_of(file)?);
-        }
-        Ok(())
-    }
-}
-
-impl Pap {
-    /// Takes secrets from the files that are named for them.
-    fn read_files(&mut self) -> Result<(), ConfigError> {
-        if let Some(file) = &self.password_file {
-            self.password = Some(secret_of(file)?);
-        }
-        if let Some(file) = &self.receipts_token_file {
-            let token = secret_of(file)?;
-            if !is_token(token.reveal()) {
-                let problem = Problem {
-                    place: file.display().to_string(),
-                    key: format!("receipts_token_file of route `{}`", self.name),
-                    what: "holds no 16 to 128 letters, digits, '_' and '-'".into(),
-                    help: "write the output of `openssl rand -hex 16` into it".into(),
-                };
-                return Err(ConfigError::Wrong { problems: vec![problem] });
+            if self.urls.is_empty() {
+                return Err(empty(&file, "write the addresses into it, each on a line of its own"));
             }
-            self.receipts_token = Some(token);
+        }
+        if let Some(sentinel) = &mut self.sentinel {
+            secret(&mut sentinel.password, sentinel.password_file.take())?;
         }
         Ok(())
     }
 }
 
-/// A secret that has a file to itself.
-fn secret_of(file: &Path) -> Result<Secret, ConfigError> {
-    Ok(Secret::from(text_of(file)?.trim().to_owned()))
+/// Takes a secret from the file that it has to itself, where one is named.
+fn secret(into: &mut Option<Secret>, file: Option<PathBuf>) -> Result<(), ConfigError> {
+    let Some(file) = file else { return Ok(()) };
+    let text = text_of(&file)?;
+    let secret = text.trim();
+    if secret.is_empty() {
+        return Err(empty(&file, "write the secret into it, and nothing else"));
+    }
+    if secret.contains(char::is_control) {
+        return Err(of_file(&file, "holds more than one line", "leave the secret alone in it"));
+    }
+    *into = Some(Secret::from(secret.to_owned()));
+    Ok(())
+}
+
+fn empty(file: &Path, help: &str) -> ConfigError {
+    of_file(file, "is empty", help)
+}
+
+fn of_file(file: &Path, what: &str, help: &str) -> ConfigError {
+    let (place, key) = (file.display().to_string(), String::new());
+    let problem = Problem { place, key, what: what.to_owned(), help: help.to_owned() };
+    ConfigError::Wrong { problems: vec![problem] }
 }
 
 fn text_of(file: &Path) -> Result<String, ConfigError> {
@@ -186,6 +189,14 @@ pub(super) struct Finding {
     pub(super) key: String,
     pub(super) what: String,
     pub(super) help: String,
+}
+
+impl Finding {
+    /// Nothing was wrong before the files of secrets were read, so it is in one of those.
+    fn in_a_file(self) -> Problem {
+        let what = format!("what its file holds {}", self.what);
+        Problem { place: String::new(), key: self.key, what, help: self.help }
+    }
 }
 
 /// The variables laid over the file. Each gets a span of its own behind the end of the text, so that one index of

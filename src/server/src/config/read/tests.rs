@@ -108,3 +108,49 @@ fn a_file_that_is_not_there_is_named() {
     let error = Config::load(Some(Path::new("/nowhere/reveille.toml"))).unwrap_err();
     assert_eq!(error.to_string(), "cannot read the configuration /nowhere/reveille.toml");
 }
+
+/// What a file of a secret holds is held to the rules of the setting, and told of without the secret.
+#[test]
+fn a_secret_in_a_file_is_judged_like_one_in_the_settings() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("secret");
+    let smpp = "[[route]]\nkind = \"smpp\"\nname = \"s\"\nhosts = [\"h:1\"]\nsystem_id = \"i\"\nsource = \"1\"\npassword_file = FILE";
+    let pap = "[[route]]\nkind = \"pap\"\nname = \"p\"\nurls = [\"http://h/\"]\n";
+    let token = format!("{pap}receipts_token_file = FILE");
+    let password = format!("{pap}receipts = false\nuser = \"u\"\npassword_file = FILE");
+    let redis = "[store]\nkind = \"redis\"\nurls_file = FILE\n[vault]\nkey_file = \"k\"";
+    let broker =
+        "[broker]\nkind = \"rabbitmq\"\nurl = \"amqp://h\"\nuser = \"u\"\npassword_file = FILE";
+    let load = |settings: &str, secret: &str| {
+        std::fs::write(&file, secret).unwrap();
+        let config = home.path().join("reveille.toml");
+        let path = format!("{:?}", file.display().to_string());
+        std::fs::write(&config, settings.replace("FILE", &path)).unwrap();
+        Config::load(Some(&config)).map(drop).map_err(|error| error.to_string())
+    };
+    let longest = "eight888";
+    for (settings, secret, said) in [
+        (smpp, "nine99999\n", "route[0].password: what its file holds is not at most 8 octets"),
+        (smpp, "schlüss\n", "route[0].password: what its file holds is not at most 8 octets"),
+        (
+            token.as_str(),
+            "short\n",
+            "route[0].receipts_token: what its file holds is not 16 to 128",
+        ),
+        (redis, "http://h\n", "store.urls[0]: what its file holds does not begin with redis://"),
+        (redis, "\n", "FILE: is empty (write the addresses"),
+        (smpp, " \n", "FILE: is empty (write the secret"),
+        (broker, "", "FILE: is empty (write the secret"),
+        (password.as_str(), "one\ntwo\n", "FILE: holds more than one line"),
+    ] {
+        let refused = load(settings, secret).unwrap_err();
+        let said = said.replace("FILE", &file.display().to_string());
+        assert!(refused.starts_with(&said), "{refused}");
+        assert!(secret.trim().is_empty() || !refused.contains(secret.trim()), "{refused}");
+    }
+    for settings in [smpp, password.as_str(), broker] {
+        load(settings, &format!("{longest}\n")).unwrap();
+    }
+    load(&token, "0123456789abcdef\n").unwrap();
+    load(redis, "redis://h\n").unwrap();
+}
