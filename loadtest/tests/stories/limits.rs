@@ -1,4 +1,4 @@
-//! One limit over several processes, judged where it counts: at the carrier's socket.
+//! One limit over several processes, judged where it counts: at the sockets, by those that write and by the carrier.
 
 use crate::{
     operator::{LOOK, Operator, PATIENCE},
@@ -9,9 +9,10 @@ use crate::{
 use loadtest::{Smsc, SmscPlan};
 use std::{fmt::Write as _, time::Duration};
 
-/// Of the route; what is not kept for care is nine tenths.
-const LIMIT: u32 = 100;
-const DEVICES: u64 = 2_000;
+/// Messages a second of the route; what is not kept for care is nine tenths. Without optimisation three programs and Redis
+/// on a small machine do not come to what the story is about, so there it is less.
+const LIMIT: u32 = if cfg!(debug_assertions) { 60 } else { 400 };
+const DEVICES: u64 = LIMIT as u64 * 20;
 
 /// Devices that nobody simulates: the centre knows none of their numbers, so each is sent one message.
 async fn import(operator: &Operator) {
@@ -40,7 +41,10 @@ async fn until(smsc: &Smsc, submitted: u64) {
 async fn a_route_s_limit_holds_over_processes_that_die_join_and_stand_still() {
     let redis = Redis::start();
     let smsc = Smsc::start(SmscPlan::default()).await.unwrap();
-    let sites: Vec<_> = (0..3).map(|_| Site::over_with(&redis, &route(&smsc, ""))).collect();
+    let routes = route(&smsc, "").replace("per_second = 100", &format!("per_second = {LIMIT}"));
+    let told = "[telemetry]\nlog = \"warn,server::notify::smpp::link=trace\"\n";
+    let sites: Vec<_> =
+        (0..3).map(|_| Site::over_with(&redis, &format!("{told}{routes}"))).collect();
     let mut servers: Vec<Serving> = Vec::new();
     for site in &sites[..2] {
         servers.push(site.start().await);
@@ -58,17 +62,17 @@ deliver: {{attempts: 2, answer_within: 1h}}
     );
     let id = operator.submit(&document).await.unwrap().id;
 
-    until(&smsc, 200).await;
+    until(&smsc, DEVICES * 2 / 20).await;
     // One joins, one stands still for longer than its leases hold, one dies and comes again.
     servers.push(sites[2].start().await);
-    until(&smsc, 500).await;
+    until(&smsc, DEVICES * 5 / 20).await;
     servers[1].stand_still().await;
-    until(&smsc, 800).await;
+    until(&smsc, DEVICES * 8 / 20).await;
     servers[1].go_on().await;
-    until(&smsc, 1_100).await;
+    until(&smsc, DEVICES * 11 / 20).await;
     servers.remove(2).kill().await;
     servers.push(sites[2].start().await);
-    until(&smsc, 1_400).await;
+    until(&smsc, DEVICES * 14 / 20).await;
     for server in &servers {
         server.stand_still().await;
     }
@@ -87,4 +91,43 @@ deliver: {{attempts: 2, answer_within: 1h}}
     assert!((DEVICES..DEVICES + DEVICES / 10).contains(&report.submitted), "{}", report.submitted);
     // What is read late looks as if it came together.
     assert!(report.per_second.busiest <= LIMIT + LIMIT / 10, "{:?}", report.per_second);
+    // Those who write know when it left.
+    let logs: Vec<_> = sites.iter().map(Site::log).collect();
+    let busiest = busiest(logs.iter().flat_map(|log| log.lines()));
+    println!("{busiest} of {LIMIT} messages left in the busiest second");
+    assert!(busiest <= LIMIT, "{busiest} messages left within a second, and {LIMIT} may");
+}
+
+/// The most messages that programs say they wrote in any window of one second.
+fn busiest<'l>(lines: impl Iterator<Item = &'l str>) -> u32 {
+    const SECOND: Duration = Duration::from_secs(1);
+    let mut written: Vec<(Duration, u32)> = lines
+        .filter_map(|line| {
+            let (_, messages) = line.split_once(" a write is out messages=")?;
+            let (_, time) = line.split_once('T')?;
+            let (time, _) = time.split_once('Z')?;
+            Some((time_of_day(time)?, messages.trim().parse().unwrap()))
+        })
+        .collect();
+    written.sort_unstable();
+    let all: u32 = written.iter().map(|(_, messages)| messages).sum();
+    assert!(u64::from(all) >= DEVICES, "{all} of {DEVICES} messages were told of");
+    let (mut first, mut within, mut most) = (0, 0, 0);
+    for (at, messages) in &written {
+        within += messages;
+        while *at - written[first].0 >= SECOND {
+            within -= written[first].1;
+            first += 1;
+        }
+        most = most.max(within);
+    }
+    most
+}
+
+/// `23:59:59.123456`.
+fn time_of_day(text: &str) -> Option<Duration> {
+    let mut parts = text.splitn(3, ':');
+    let (hours, minutes) = (parts.next()?.parse::<u64>().ok()?, parts.next()?.parse::<u64>().ok()?);
+    let seconds = parts.next()?.parse().ok()?;
+    Some(Duration::from_secs(hours * 3_600 + minutes * 60) + Duration::from_secs_f64(seconds))
 }

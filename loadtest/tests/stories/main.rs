@@ -88,6 +88,8 @@ mod short_messages;
 #[cfg(test)]
 mod silence;
 #[cfg(test)]
+mod simulated_carriers;
+#[cfg(test)]
 mod targeting;
 #[cfg(test)]
 mod triggered;

@@ -149,9 +149,14 @@ impl Redis {
 
 impl Site {
     pub(crate) fn new() -> Self {
+        Self::new_with("")
+    }
+
+    /// By itself, with more sections of settings.
+    pub(crate) fn new_with(more: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let store = home.path().join("store");
-        let settings = embedded(&store);
+        let settings = embedded(&store) + more + "\n";
         Self::with(home, store, &settings)
     }
 
@@ -249,8 +254,8 @@ impl Site {
             .unwrap()
     }
 
-    /// What the program said of itself.
-    fn log(&self) -> String {
+    /// What the program said of itself, since its first start.
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.home.path().join("log")).unwrap()
     }
 }

@@ -97,6 +97,8 @@ pub(super) struct Link<S> {
     codec: CommandCodec,
     inbox: BytesMut,
     outbox: BytesMut,
+    /// Messages of which not all octets are written.
+    unwritten: u32,
     sequence: u32,
     waiting: HashMap<u32, Waiting>,
     /// When something last came in.
@@ -115,6 +117,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             codec: CommandCodec::new(),
             inbox: BytesMut::with_capacity(8 * 1024),
             outbox: BytesMut::with_capacity(8 * 1024),
+            unwritten: 0,
             sequence: 0,
             waiting: HashMap::new(),
             heard: stopwatch(),
@@ -179,6 +182,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::with_capacity(BATCH);
         self.heard = stopwatch();
+        // Receipts that waited for a bind may have come together with its answer.
+        while let Some(command) = self.decoded()? {
+            self.hear(&command, receipts)?;
+        }
         loop {
             tokio::select! {
                 read = self.reader.read_buf(&mut self.inbox) => {
@@ -193,6 +200,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 }
                 written = self.writer.write_buf(&mut self.outbox), if self.outbox.has_remaining() => {
                     written.map_err(LinkEnd::Io)?;
+                    if !self.outbox.has_remaining() && self.unwritten > 0 {
+                        let messages = std::mem::take(&mut self.unwritten);
+                        tracing::trace!(messages, "a write is out");
+                    }
                 }
                 taken = requests.recv_many(&mut batch, BATCH), if self.outbox.len() < MOST_UNWRITTEN => {
                     if taken == 0 {
@@ -201,6 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     let deadline = stopwatch() + self.patience.answer;
                     for Request { message, answer, place } in batch.drain(..) {
                         let sequence = self.send(message);
+                        self.unwritten += 1;
                         self.waiting.insert(sequence, Waiting { answer, deadline, _place: place });
                     }
                 }

@@ -104,6 +104,28 @@ async fn up(route: &SmppRoute) {
     }
 }
 
+/// An SMSC sends the receipts that it kept as soon as there is a bind, in the same write as its answer.
+#[tokio::test]
+async fn a_receipt_behind_the_answer_to_the_bind_is_taken() {
+    let (listener, at) = listener().await;
+    let stop = CancellationToken::new();
+    let (_route, mut receipts) = SmppRoute::start(settings(at), sender(), &stop);
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut wire = Framed::new(stream, CommandCodec::new());
+    let bind = wire.next().await.unwrap().unwrap();
+    let (ok, sequence) = (CommandStatus::EsmeRok, bind.sequence_number());
+    let answer = Command::new(ok, sequence, BindTransceiverResp::default());
+    let text = OctetString::from_slice(b"id:31 stat:UNDELIV").unwrap();
+    let kept = DeliverSm::builder().esm_class(EsmClass::from(4)).short_message(text).build();
+    wire.feed(answer).await.unwrap();
+    wire.send(Command::new(ok, 9, kept)).await.unwrap();
+    let receipt = receipts.recv().await.unwrap();
+    assert_eq!((receipt.message_id.as_str(), receipt.fate), ("31", crate::notify::Fate::Lost));
+    let answer = wire.next().await.unwrap().unwrap();
+    assert_eq!((answer.id(), answer.sequence_number()), (CommandId::DeliverSmResp, 9));
+    stop.cancel();
+}
+
 #[tokio::test]
 async fn a_notification_is_taken_under_the_id_that_its_receipt_will_have() {
     let (listener, at) = listener().await;
