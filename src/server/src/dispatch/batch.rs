@@ -152,19 +152,7 @@ pub(super) async fn notify(
             changes.push(turn.into_change());
             claims.push(claim);
         }
-        let verdicts = match engine.store.commit(shard, changes).await {
-            Ok(verdicts) => verdicts,
-            Err(error) => {
-                // It may have been committed all the same; a notice of an attempt that was not moves nothing.
-                claims.iter().for_each(|claim| expect(engine, claim, live, via));
-                return Err(error.into());
-            }
-        };
-        for (claim, _) in
-            claims.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Done)
-        {
-            expect(engine, claim, live, via);
-        }
+        let verdicts = commit(engine, live, (shard, via), changes, &claims).await?;
         claims = claims
             .into_iter()
             .zip(verdicts)
@@ -180,6 +168,25 @@ pub(super) async fn notify(
         "devices were moved by others again and again; their jobs come back"
     );
     Ok(())
+}
+
+/// Commits, and leaves word of the messages that went out for these. What failed may be committed all the same; a notice of an
+/// attempt that was not moves nothing.
+async fn commit(
+    engine: &Engine,
+    live: &LiveCampaign,
+    (shard, via): (Shard, &str),
+    changes: Vec<Change>,
+    claims: &[Claim],
+) -> Result<Vec<Verdict>, StoreError> {
+    let committed = engine.store.commit(shard, changes).await;
+    for (place, claim) in claims.iter().enumerate() {
+        let verdict = committed.as_ref().ok().and_then(|verdicts| verdicts.get(place));
+        if verdict != Some(&Verdict::Conflict) {
+            expect(engine, claim, live, via);
+        }
+    }
+    committed
 }
 
 /// Books moments for the devices of a campaign that has a pace for each cell or region; those that get a later one wait for it.
