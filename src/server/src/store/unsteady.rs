@@ -65,6 +65,19 @@ impl Store for Unsteady {
         if fails { Err(AWAY) } else { Ok(verdicts) }
     }
 
+    async fn commit_one(
+        &self,
+        shard: Shard,
+        change: Change,
+    ) -> Result<Option<Vec<u64>>, StoreError> {
+        let fails = self.fails();
+        if fails && !self.done.load(Ordering::Relaxed) {
+            return Err(AWAY);
+        }
+        let revisions = self.store.commit_one(shard, change).await?;
+        if fails { Err(AWAY) } else { Ok(revisions) }
+    }
+
     async fn claim(
         &self,
         shard: Shard,
