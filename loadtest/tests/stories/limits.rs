@@ -115,7 +115,7 @@ fn busiest<'l>(lines: impl Iterator<Item = &'l str>) -> u32 {
     let (mut first, mut within, mut most) = (0, 0, 0);
     for (at, messages) in &written {
         within += messages;
-        while *at - written[first].0 >= SECOND {
+        while at.saturating_sub(written[first].0) >= SECOND {
             within -= written[first].1;
             first += 1;
         }
