@@ -48,6 +48,8 @@ mod encrypted;
 #[cfg(test)]
 mod every_make;
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod failures;
 #[cfg(test)]
 mod faults;

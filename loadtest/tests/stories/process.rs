@@ -189,6 +189,11 @@ impl Site {
         Self::with(tempfile::tempdir().unwrap(), self.store.clone(), &embedded(&self.store))
     }
 
+    /// One with these settings of its store.
+    pub(crate) fn over_store(settings: &str) -> Self {
+        Self::with(tempfile::tempdir().unwrap(), PathBuf::new(), settings)
+    }
+
     fn with(home: TempDir, store: PathBuf, settings: &str) -> Self {
         let (devices, admin) = (a_port(), a_port());
         let (public, answer_within) = if store.as_os_str().is_empty() {
@@ -302,7 +307,7 @@ async fn signal(process: &Child, signal: &str) {
     assert!(Command::new("kill").args([signal, &id]).status().await.unwrap().success());
 }
 
-fn key_file(file: &Path, octet: &str) {
+pub(crate) fn key_file(file: &Path, octet: &str) {
     std::fs::write(file, format!("1 {}\n", octet.repeat(32))).unwrap();
     std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
 }
