@@ -176,6 +176,10 @@ pub mod decisions {
 
     #[doc = include_str!("../decisions/0040_care_is_a_campaign_without_a_document.md")]
     pub mod d0040_care_is_a_campaign_without_a_document {}
+
     #[doc = include_str!("../decisions/0042_a_session_is_known_by_heart_where_it_was_answered_last.md")]
     pub mod d0042_a_session_is_known_by_heart_where_it_was_answered_last {}
+
+    #[doc = include_str!("../decisions/0043_the_last_answer_lies_in_its_session.md")]
+    pub mod d0043_the_last_answer_lies_in_its_session {}
 }

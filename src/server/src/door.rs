@@ -13,7 +13,7 @@ use crate::{
     kept,
     metrics::labels::{Direction, Fault, Milestone, Refused},
     parts,
-    rows::{AnswerRow, Device, DeviceId, SessionRow, Stored, ValuesRow},
+    rows::{Device, DeviceId, LastAnswer, SessionRow, Stored, ValuesRow},
     security::{nonce, vault::SealError},
     store::{Row, Shard, Table},
     turn::Turn,
@@ -55,11 +55,11 @@ impl Request<'_> {
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// `proved`: the device has proven itself with this message.
-    Document { answer: AnswerRow, proved: bool },
+    Document { answer: LastAnswer, proved: bool },
     /// The same message again after a newer one, or an id that cannot be: HTTP 400.
     Stale,
     /// The credentials were wrong; to be held back by the brake.
-    Refused { content_type: String, body: Vec<u8>, tried: bool },
+    Refused { media: MediaType, body: Vec<u8>, tried: bool },
 }
 
 /// Why a message could not be answered.
@@ -93,7 +93,6 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
     let keys =
         [Table::Device, Table::Session, Table::History, Table::Values].map(|table| id.key(table));
     engine.gate.pass(shard).await;
-    let mut forgotten = false;
     let mut kept = engine.kept.take(&id).filter(|kept| goes_on(&kept.session, request));
     for _ in 0..TRIES {
         let by_heart = kept.is_some();
@@ -101,7 +100,7 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
             Some(rows.into())
         } else {
             engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
-            Found::read(engine.store.read(shard, &keys).await?, forgotten)?
+            Found::read(engine.store.read(shard, &keys).await?)?
         };
         let now = engine.store.now().await?;
         let Some(found) = found else { return stranger(engine, request, &id, now) };
@@ -118,7 +117,6 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
             values,
             parts: Vec::new(),
             care: None,
-            forgotten: false,
         };
         if lacks_word(request, &device, &engine.live.snapshot()) {
             engine.refresh_since(now).await?;
@@ -129,7 +127,6 @@ pub(crate) async fn receive(engine: &Engine, request: &Request<'_>) -> Result<An
         if let Some(answer) = attempt.run(device, session).await? {
             return Ok(answer);
         }
-        forgotten = attempt.forgotten;
         tracing::debug!("a device was moved meanwhile; deciding anew");
     }
     Err(DoorError::Contended)
@@ -151,17 +148,15 @@ struct Found {
 }
 
 impl Found {
-    /// Rows as they were read; `None` when nobody registered the device. `forgotten`: the session is not to be gone on with.
-    fn read(rows: Vec<Option<Row>>, forgotten: bool) -> Result<Option<Self>, DoorError> {
+    /// Rows as they were read; `None` when nobody registered the device.
+    fn read(rows: Vec<Option<Row>>) -> Result<Option<Self>, DoorError> {
         let mut rows = rows.into_iter();
         let Some(device) = rows.next().flatten() else { return Ok(None) };
         let session = rows.next().flatten();
         // A session row of another version is a session lost, not an error: the device starts anew.
         let session = StoredSession {
             revision: session.as_ref().map(|row| row.revision),
-            row: session
-                .filter(|_| !forgotten)
-                .and_then(|row| SessionRow::from_octets(&row.bytes).ok()),
+            row: session.and_then(|row| SessionRow::from_octets(&row.bytes).ok()),
         };
         Ok(Some(Self {
             device: Device::from_octets(&device.bytes)?,
@@ -232,7 +227,7 @@ fn refused(
     engine.load.refused.fetch_add(1, Ordering::Relaxed);
     engine.load.messages.fetch_add(1, Ordering::Relaxed);
     Ok(Answer::Refused {
-        content_type: request.media.name().to_owned(),
+        media: request.media,
         body: request.media.encoding.write(reply)?,
         tried: request.claims(),
     })
@@ -319,8 +314,6 @@ struct Attempt<'a> {
     parts: Vec<Vec<u8>>,
     /// What the device's care job does, when it has one.
     care: Option<CareWork>,
-    /// The answer that the message asks for again has expired, and its session with it, if only a moment ago.
-    forgotten: bool,
 }
 
 /// The session as it was found.
@@ -332,8 +325,8 @@ struct StoredSession {
 
 /// What is to be done about a message.
 enum Decision {
-    /// It was answered before.
-    Repeat,
+    /// It was answered before, so.
+    Repeat(LastAnswer),
     /// Older than the last, or not of this session.
     Stale,
     /// Nothing is to be stored. `opens`: it would have begun a session.
@@ -352,13 +345,14 @@ impl Attempt<'_> {
         let live = self.engine.live.snapshot();
         match self.decide(device, stored, &live)? {
             // What no commit confirms is decided from what is read.
-            Decision::Repeat | Decision::Stale | Decision::Refused { .. } if self.by_heart => {
+            Decision::Repeat(_) | Decision::Stale | Decision::Refused { .. } if self.by_heart => {
                 Ok(None)
             }
-            Decision::Repeat => {
-                let answer = self.repeat().await?;
-                self.forgotten = answer.is_none();
-                Ok(answer)
+            Decision::Repeat(answer) => {
+                self.engine.load.repeats.fetch_add(1, Ordering::Relaxed);
+                self.engine.metrics.messages_repeated.increment(1);
+                self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
+                Ok(Some(Answer::Document { answer, proved: false }))
             }
             Decision::Stale => Ok(Some(Answer::Stale)),
             Decision::Refused { reply, opens } => {
@@ -398,7 +392,10 @@ impl Attempt<'_> {
         let place =
             current.map(|row| row.session.place(message, &request.body_digest, request.claims()));
         let goes_on = match place {
-            Some(Place::Repeat) => return Ok(Decision::Repeat),
+            Some(Place::Repeat) => {
+                let answer = stored.row.and_then(|row| row.answer);
+                return Ok(answer.map_or(Decision::Stale, Decision::Repeat));
+            }
             Some(Place::Stale) => return Ok(Decision::Stale),
             Some(Place::Next { .. } | Place::AgainAfterRefusal) => true,
             Some(Place::Restart) | None => false,
@@ -496,7 +493,6 @@ impl Attempt<'_> {
         step: Step,
         live: &Snapshot,
     ) -> Result<Option<Answer>, DoorError> {
-        let content_type = self.request.media.name().to_owned();
         let body = self.request.media.encoding.write(&step.reply)?;
         row.session = step.session.clone();
         row.messages += 1;
@@ -521,7 +517,8 @@ impl Attempt<'_> {
         settlement.settle(&mut turn, &mut row, &step);
         let proved = step.news.contains(&News::Authenticated);
         let hmac = step.seal.as_ref().map(|seal| seal.header(&body));
-        let answer = AnswerRow { content_type, body, hmac };
+        let answer = LastAnswer { media: self.request.media, body, hmac };
+        row.answer = Some(answer.clone());
         // What is over is kept for as long as its last message may be repeated.
         let session = &self.engine.config.session;
         let life = if row.session.over() {
@@ -529,7 +526,7 @@ impl Attempt<'_> {
         } else {
             session.life
         };
-        turn.keep_session(&row, &answer, life);
+        turn.keep_session(&row, life);
         turn.keep_parts(step.parts, session.life);
         self.engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
         let (change, device) = turn.finish();
@@ -540,6 +537,8 @@ impl Attempt<'_> {
         self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
         self.count(&row, &step.news, waited, answer.body.len());
         if !row.session.over() {
+            // From memory nobody gets it again.
+            row.answer = None;
             self.keep(device, row, places, &revisions);
         }
         Ok(Some(Answer::Document { answer, proved }))
@@ -592,18 +591,6 @@ impl Attempt<'_> {
                 _ => {}
             }
         }
-    }
-
-    /// The stored answer, octet for octet, if it is still kept.
-    async fn repeat(&self) -> Result<Option<Answer>, DoorError> {
-        let rows = self.engine.store.read(self.shard, &[self.id.key(Table::Answer)]).await?;
-        self.engine.load.store_calls.fetch_add(1, Ordering::Relaxed);
-        let Some(row) = rows.into_iter().next().flatten() else { return Ok(None) };
-        let answer = AnswerRow::from_octets(&row.bytes)?;
-        self.engine.load.repeats.fetch_add(1, Ordering::Relaxed);
-        self.engine.metrics.messages_repeated.increment(1);
-        self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
-        Ok(Some(Answer::Document { answer, proved: false }))
     }
 }
 

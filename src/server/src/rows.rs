@@ -1,7 +1,6 @@
 //! The rows of the store: what is kept of a device, a session, a campaign, and in which form.
 //!
-//! Rows are split by lifetime (D6): [`Device`] is cold and small, [`SessionRow`] and [`AnswerRow`] live as long as a
-//! session, [`ResultRow`] as long as its report. Every stored form begins with a version octet; a binary reads its own
+//! Rows are split by lifetime (D6): [`Device`] is cold and small, [`SessionRow`] lives as long as a session, [`ResultRow`] as long as its report. Every stored form begins with a version octet; a binary reads its own
 //! version and the one before.
 
 mod packed;
@@ -13,7 +12,7 @@ use campaign::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
-use wire::{Encoding, digest::Nonce, status::StatusCode};
+use wire::{Encoding, MediaType, digest::Nonce, status::StatusCode};
 
 /// Why stored octets could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -294,11 +293,13 @@ pub struct SessionRow {
     pub ended: Vec<(u64, Outcome)>,
     /// Values read, kept until the session is over: what templates see must not change under a running session.
     pub read: Vec<(String, String)>,
+    /// For a device that repeats its message.
+    pub answer: Option<LastAnswer>,
 }
 
 impl Stored for SessionRow {
     /// One of another version is a session lost: the device begins anew.
-    const VERSION: u8 = 2;
+    const VERSION: u8 = 3;
 }
 
 impl SessionRow {
@@ -327,24 +328,46 @@ impl SessionRow {
             octets_out: 0,
             ended: Vec::new(),
             read: Vec::new(),
+            answer: None,
         }
     }
 }
 
-/// The `a` row: the last answer, octet for octet, for a device that repeats its message.
+/// The last answer of a session, octet for octet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AnswerRow {
-    pub content_type: String,
+pub struct LastAnswer {
+    pub media: MediaType,
+    #[serde(with = "octets")]
     pub body: Vec<u8>,
     /// The value of `x-syncml-hmac`, where the server proves itself by it.
     pub hmac: Option<String>,
 }
 
-impl Stored for AnswerRow {
-    const VERSION: u8 = 2;
+/// Octets in one piece: otherwise they are written and read one by one.
+mod octets {
+    use serde::{Deserializer, Serializer, de};
+    use std::fmt;
 
-    fn from_before(octets: &[u8]) -> Option<Result<Self, postcard::Error>> {
-        Some(postcard::from_bytes(&[octets, &[0]].concat()))
+    pub(super) fn serialize<S: Serializer>(octets: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(octets)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        from.deserialize_byte_buf(Octets)
+    }
+
+    struct Octets;
+
+    impl de::Visitor<'_> for Octets {
+        type Value = Vec<u8>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("octets")
+        }
+
+        fn visit_bytes<E: de::Error>(self, octets: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(octets.to_vec())
+        }
     }
 }
 
@@ -510,15 +533,13 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_the_version_before_is_read() {
-        let now = AnswerRow { content_type: "x".into(), body: vec![1, 2], hmac: None };
-        let mut octets = now.to_octets();
-        assert_eq!(AnswerRow::from_octets(&octets).unwrap(), now);
-        octets[0] -= 1;
-        octets.pop();
-        assert_eq!(AnswerRow::from_octets(&octets).unwrap(), now);
-        octets[0] -= 1;
-        assert!(matches!(AnswerRow::from_octets(&octets), Err(RowError::Version(0, 2))));
+    fn an_answer_comes_back_to_the_octet() {
+        let media = MediaType::parse("application/vnd.syncml+wbxml").unwrap();
+        for body in [Vec::new(), (0..=255).collect::<Vec<u8>>()] {
+            let answer = LastAnswer { media, body, hmac: Some("x".into()) };
+            let octets = postcard::to_allocvec(&answer).unwrap();
+            assert_eq!(postcard::from_bytes::<LastAnswer>(&octets).unwrap(), answer);
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     events::{DeviceAlert, Event},
     parts,
     rows::{
-        ActiveJob, AnswerRow, Detail, Device, DeviceId, HistoryRow, PULL, ResultRow, SessionRecord,
+        ActiveJob, Detail, Device, DeviceId, HistoryRow, PULL, ResultRow, SessionRecord,
         SessionRow, Stored, ValuesRow,
     },
     store::{Change, Guard, Key, NEVER, QueueName, QueueOp, Row, Table},
@@ -227,17 +227,10 @@ impl Turn {
         self.change = change.put(self.id.key(Table::Values), values.to_octets());
     }
 
-    /// Stores the session and its last answer beside the device.
-    pub(crate) fn keep_session(
-        &mut self,
-        session: &SessionRow,
-        answer: &AnswerRow,
-        life: Duration,
-    ) {
+    /// Stores the session beside the device.
+    pub(crate) fn keep_session(&mut self, session: &SessionRow, life: Duration) {
         let change = std::mem::take(&mut self.change);
-        self.change = change
-            .put_for(self.id.key(Table::Session), session.to_octets(), life)
-            .put_for(self.id.key(Table::Answer), answer.to_octets(), life);
+        self.change = change.put_for(self.id.key(Table::Session), session.to_octets(), life);
     }
 
     /// Keeps and drops parts of the device's large object, beside its session.

@@ -13,7 +13,7 @@ use crate::{
         brake::Brake,
     },
     metrics::labels::Rejection,
-    rows::AnswerRow,
+    rows::LastAnswer,
 };
 use axum::{
     Router,
@@ -212,10 +212,10 @@ impl Door {
                 }
                 at_once(document(answer))
             }
-            Ok(Answer::Refused { content_type, body, tried }) => {
+            Ok(Answer::Refused { media, body, tried }) => {
                 let pause =
                     if tried { self.failed(authority, source).await } else { Duration::ZERO };
-                (document(AnswerRow { content_type, body, hmac: None }), pause)
+                (document(LastAnswer { media, body, hmac: None }), pause)
             }
             Ok(Answer::Stale) => self.bad_request(
                 Rejection::Stale,
@@ -297,14 +297,12 @@ fn hmac(headers: &HeaderMap) -> Option<Result<Hmac, HmacError>> {
     })
 }
 
-fn document(answer: AnswerRow) -> Response<Body> {
-    let AnswerRow { content_type, body, hmac } = answer;
+fn document(answer: LastAnswer) -> Response<Body> {
+    let LastAnswer { media, body, hmac } = answer;
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(content_type) = HeaderValue::from_str(&content_type) {
-        headers.insert(header::CONTENT_TYPE, content_type);
-    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media.name()));
     if let Some(Ok(hmac)) = hmac.map(|hmac| HeaderValue::from_str(&hmac)) {
         headers.insert(HeaderName::from_static(hmac::HEADER), hmac);
     }

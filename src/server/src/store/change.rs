@@ -33,6 +33,7 @@ pub enum Table {
     Values,
     Lookup,
     Session,
+    /// Answers, as they were kept before sessions held their own.
     Answer,
     Object,
     Campaign,
