@@ -83,6 +83,22 @@ async fn a_trigger_gives_the_device_a_job_once() {
     assert_eq!(live.campaign.on().unwrap().most, 1);
 }
 
+/// R2, R21: a device that is named again and again while its job is under way costs one look each time and leaves nothing behind.
+#[tokio::test]
+async fn a_storm_about_a_device_writes_once() {
+    let bench = bench().await;
+    bench.launch("standing", STANDING).await;
+    assert_eq!(tell(&bench, "IMEI:1", Some("m0")).await.unwrap()[0].0, "taken_in");
+    let before = bench.store.calls();
+    for message in 1..=3_000 {
+        let told = tell(&bench, "IMEI:1", Some(&format!("m{message}"))).await.unwrap();
+        assert_eq!(told[0].0, "under_way");
+    }
+    let after = bench.store.calls();
+    assert_eq!((after.commit, after.changes), (before.commit, before.changes), "nothing is kept");
+    assert_eq!(after.read - before.read, 3_000);
+}
+
 /// R2: beyond `runs` a fault says so, once, and nothing loops.
 #[tokio::test]
 async fn a_device_that_is_named_too_often_becomes_a_fault_and_no_loop() {
