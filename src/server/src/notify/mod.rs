@@ -112,11 +112,16 @@ pub(crate) struct Push<'a> {
 }
 
 impl Push<'_> {
-    /// The short messages that it takes on the air, for whoever leaves cutting it to the gateway.
+    /// See [`segments`].
     pub(crate) fn segments(&self) -> u32 {
-        let parts = sms::segments(self.octets, sms::SOURCE_PORT, sms::Reference::Short(0));
-        parts.map_or(1, |parts| u32::try_from(parts.len()).unwrap_or(u32::MAX))
+        segments(self.octets)
     }
+}
+
+/// The short messages that a push takes on the air, for whoever leaves cutting it to others.
+fn segments(push: &[u8]) -> u32 {
+    let parts = sms::segments(push, sms::SOURCE_PORT, sms::Reference::Short(0));
+    parts.map_or(1, |parts| u32::try_from(parts.len()).unwrap_or(u32::MAX))
 }
 
 /// Which notification it is: two with the same values are one that is repeated.
@@ -422,7 +427,7 @@ fn open_pap(pap: &config::Pap, results_to: Option<String>) -> Result<PapRoute, O
     Ok(PapRoute::new(Gateway::new(links), Form::new(pap, results_to)))
 }
 
-fn start_smpp(
+pub(crate) fn start_smpp(
     smpp: &config::Smpp,
     stop: &CancellationToken,
 ) -> Result<(SmppRoute, mpsc::Receiver<Receipt>), OpenError> {
@@ -544,7 +549,6 @@ impl Channel {
                 let notice = Notice {
                     number,
                     push: push.octets,
-                    segments: push.segments(),
                     reference: push.reference,
                     validity: push.validity,
                     urgent: push.urgent,

@@ -18,7 +18,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::{
-    bytes::{Buf, BytesMut},
+    bytes::{Buf, BufMut, Bytes, BytesMut},
     codec::{Decoder, Encoder},
     sync::CancellationToken,
 };
@@ -35,10 +35,45 @@ const LAST_SEQUENCE: u32 = 0x7FFF_FFFF;
 /// One message to be submitted.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) message: SubmitSm,
+    pub(super) submit: Submit,
     pub(super) answer: oneshot::Sender<Result<String, Unsent>>,
     /// Its place in the window, given back with the answer.
     pub(super) place: OwnedSemaphorePermit,
+}
+
+/// A `submit_sm` as it goes over the wire, but for its sequence number: whoever sends it encodes it, so that the link, which
+/// everybody waits for, only copies octets. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Submit(Bytes);
+
+impl Submit {
+    pub(super) fn new(message: SubmitSm) -> Self {
+        let mut octets = BytesMut::with_capacity(256);
+        encode(&mut CommandCodec::new(), CommandStatus::EsmeRok, 0, message, &mut octets);
+        Self(octets.freeze())
+    }
+
+    /// Appends it under this sequence number.
+    fn put(&self, sequence: u32, outbox: &mut BytesMut) {
+        // Length, command, status; then the number, and the body.
+        let (head, rest) = self.0.split_at(self.0.len().min(12));
+        outbox.extend_from_slice(head);
+        outbox.put_u32(sequence);
+        outbox.extend_from_slice(rest.get(4..).unwrap_or_default());
+    }
+}
+
+fn encode(
+    codec: &mut CommandCodec,
+    status: CommandStatus,
+    sequence: u32,
+    pdu: impl Into<Pdu>,
+    outbox: &mut BytesMut,
+) {
+    // Into memory: the codec has no other error than that of the medium.
+    if let Err(error) = codec.encode(&Command::new(status, sequence, pdu), outbox) {
+        tracing::error!(error = &error as &dyn std::error::Error, "a PDU was not encoded");
+    }
 }
 
 /// Why a message has no id of the SMSC.
@@ -186,6 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         while let Some(command) = self.decoded()? {
             self.hear(&command, receipts)?;
         }
+        let mut stopped = std::pin::pin!(stop.cancelled());
         loop {
             tokio::select! {
                 read = self.reader.read_buf(&mut self.inbox) => {
@@ -209,16 +245,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                     if taken == 0 {
                         return self.unbind().await;
                     }
-                    let deadline = stopwatch() + self.patience.answer;
-                    for Request { message, answer, place } in batch.drain(..) {
-                        let sequence = self.send(message);
-                        self.unwritten += 1;
-                        self.waiting.insert(sequence, Waiting { answer, deadline, _place: place });
-                    }
+                    self.submit(&mut batch);
                 }
                 _ = tick.tick() => self.pass(stopwatch())?,
-                () = stop.cancelled() => return self.unbind().await,
+                () = &mut stopped => return self.unbind().await,
             }
+        }
+    }
+
+    fn submit(&mut self, batch: &mut Vec<Request>) {
+        let deadline = stopwatch() + self.patience.answer;
+        for Request { submit, answer, place } in batch.drain(..) {
+            let sequence = self.count();
+            submit.put(sequence, &mut self.outbox);
+            self.unwritten += 1;
+            self.waiting.insert(sequence, Waiting { answer, deadline, _place: place });
         }
     }
 
@@ -319,17 +360,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     fn send(&mut self, pdu: impl Into<Pdu>) -> u32 {
+        let sequence = self.count();
+        self.reply(CommandStatus::EsmeRok, sequence, pdu);
+        sequence
+    }
+
+    /// The next sequence number.
+    fn count(&mut self) -> u32 {
         self.sequence = if self.sequence >= LAST_SEQUENCE { 1 } else { self.sequence + 1 };
-        self.reply(CommandStatus::EsmeRok, self.sequence, pdu);
         self.sequence
     }
 
     fn reply(&mut self, status: CommandStatus, sequence: u32, pdu: impl Into<Pdu>) {
-        let command = Command::new(status, sequence, pdu);
-        // Into memory: the codec has no other error than that of the medium.
-        if let Err(error) = self.codec.encode(&command, &mut self.outbox) {
-            tracing::error!(error = &error as &dyn std::error::Error, "a PDU was not encoded");
-        }
+        encode(&mut self.codec, status, sequence, pdu, &mut self.outbox);
     }
 
     fn decoded(&mut self) -> Result<Option<Command>, LinkEnd> {

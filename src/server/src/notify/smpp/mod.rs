@@ -21,11 +21,11 @@ pub(crate) use link::Unsent;
 use crate::{
     config::Secret,
     dispatch::{Held, Pass},
-    notify::{Receipt, Remedy, Standing, Tls},
+    notify::{self, Receipt, Remedy, Standing, Tls},
 };
 use bind::{Bind, Role};
 use futures_util::future::try_join_all;
-use link::Request;
+use link::{Request, Submit};
 use receipt::ReceiptId;
 use std::{
     sync::{
@@ -81,8 +81,6 @@ pub enum Mode {
 pub(crate) struct Notice<'a> {
     pub(crate) number: &'a str,
     pub(crate) push: &'a [u8],
-    /// The short messages that it takes on the air.
-    pub(crate) segments: u32,
     /// Names the parts of the push; the same for the same octets (D4).
     pub(crate) reference: u16,
     /// How long it is worth delivering: until the attempt's deadline.
@@ -178,7 +176,7 @@ impl SmppRoute {
         self.binds.iter().any(Bind::is_up)
     }
 
-    /// Sends all messages of a notification and waits for the SMSC's answers: the ids under which receipts will come.
+    /// Sends all messages of a notification and waits for the SMSC's answers: the ids under which receipts will come, if any.
     pub(crate) async fn send(
         &self,
         notice: &Notice<'_>,
@@ -190,21 +188,26 @@ impl SmppRoute {
             let [_, low] = notice.reference.to_be_bytes();
             Reference::Short(low)
         };
-        let Notice { number, push, segments, validity, urgent, .. } = *notice;
+        let Notice { number, push, validity, urgent, .. } = *notice;
         let messages = self.sender.messages(number, push, reference, validity, urgent)?;
         // One message is one segment, but for a payload that the SMSC cuts.
         let each = match self.settings.segmentation {
             Segmentation::Udh => 1,
-            Segmentation::Payload => segments,
+            Segmentation::Payload => notify::segments(push),
         };
-        let submitting = messages.into_iter().map(|message| self.submit(message, each, pass));
+        let submitting =
+            messages.into_iter().map(|message| self.submit(Submit::new(message), each, pass));
         let ids = try_join_all(submitting).await?;
+        if !self.settings.receipts {
+            // Nobody needs to be told whose message it was.
+            return Ok(Vec::new());
+        }
         Ok(ids.iter().map(|id| self.settings.receipt_id.in_receipt(id)).collect())
     }
 
     async fn submit(
         &self,
-        message: rusmpp::pdus::SubmitSm,
+        submit: Submit,
         segments: u32,
         pass: &Pass<'_>,
     ) -> Result<String, SmppError> {
@@ -213,7 +216,7 @@ impl SmppRoute {
             // The permit comes last: what waited for room in the window would leave later than it was permitted.
             let (bind, place) = pass.after(self.room(), segments).await?;
             let (answer, answered) = oneshot::channel();
-            let request = Request { message: message.clone(), answer, place };
+            let request = Request { submit: submit.clone(), answer, place };
             if bind.requests.send(request).await.is_err() {
                 return Err(SmppError::NoBind);
             }
@@ -229,6 +232,9 @@ impl SmppRoute {
     /// Waits for room in the window of a bind.
     async fn room(&self) -> Result<(&Bind, OwnedSemaphorePermit), SmppError> {
         let bind = self.pick().ok_or(SmppError::NoBind)?;
+        if let Ok(place) = Arc::clone(&bind.window).try_acquire_owned() {
+            return Ok((bind, place));
+        }
         let waiting = Arc::clone(&bind.window).acquire_owned();
         match tokio::time::timeout(self.settings.response_timeout, waiting).await {
             Ok(Ok(place)) => Ok((bind, place)),

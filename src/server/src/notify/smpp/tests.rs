@@ -61,7 +61,6 @@ fn notice(push: &[u8]) -> Notice<'_> {
     Notice {
         number: "447700900123",
         push,
-        segments: 1,
         reference: 7,
         validity: Duration::from_mins(10),
         urgent: false,
@@ -193,6 +192,22 @@ async fn the_window_is_never_exceeded_and_answers_may_come_in_any_order() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), 10, "each its own answer");
+}
+
+#[tokio::test]
+async fn where_no_receipts_are_asked_for_no_ids_are_kept() {
+    let (listener, at) = listener().await;
+    let stop = CancellationToken::new();
+    let settings = Settings { receipts: false, ..settings(at) };
+    let (route, _receipts) = SmppRoute::start(settings, sender(), &stop);
+    let mut wire = bound(&listener).await;
+    up(&route).await;
+    let notice = notice(&[1]);
+    let (sent, ()) = tokio::join!(route.send(&notice, &Pass::Free), async {
+        let (command, _) = submit(&mut wire).await;
+        answer(&mut wire, &command, CommandStatus::EsmeRok, id("1F")).await;
+    });
+    assert!(sent.unwrap().is_empty());
 }
 
 #[tokio::test]
