@@ -190,7 +190,9 @@ impl Permits {
         }
         let there = |count: &AtomicU32| room.saturating_sub(count.load(Ordering::Relaxed));
         // A device that answers waits until the batch is committed that it was notified in.
-        there(&leave.queue.at_hand).min(there(&leave.at_hand)).min(room / AT_HAND + 1)
+        let batch = room / AT_HAND + 1;
+        // Fewer are not worth their calls to the store: they are taken up with the next ones.
+        if there(&leave.queue.at_hand).min(there(&leave.at_hand)) < batch { 0 } else { batch }
     }
 
     /// Takes up so many notifications.
