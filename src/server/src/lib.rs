@@ -4,6 +4,8 @@
 //! claims them and notifies, [`http`] takes the device's messages to the `door`, `advance` is where a conversation meets
 //! the campaign, `reports` hears what devices say later of work they took up, `deadlines` notices silence, and the `controller` ends what is done. `turn` is what they all write with.
 
+#[doc(hidden)]
+pub mod bench;
 pub mod broker;
 pub mod campaigns;
 pub mod clock;

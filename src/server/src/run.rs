@@ -154,7 +154,7 @@ pub async fn start(mut config: Config) -> anyhow::Result<Running> {
 }
 
 impl Running {
-    pub fn engine(&self) -> &Engine {
+    pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 
