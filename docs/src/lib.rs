@@ -182,4 +182,6 @@ pub mod decisions {
 
     #[doc = include_str!("../decisions/0043_the_last_answer_lies_in_its_session.md")]
     pub mod d0043_the_last_answer_lies_in_its_session {}
+    #[doc = include_str!("../decisions/0044_devices_are_taken_up_by_whole_batches.md")]
+    pub mod d0044_devices_are_taken_up_by_whole_batches {}
 }

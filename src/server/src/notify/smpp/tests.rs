@@ -119,7 +119,7 @@ async fn a_receipt_behind_the_answer_to_the_bind_is_taken() {
     wire.feed(answer).await.unwrap();
     wire.send(Command::new(ok, 9, kept)).await.unwrap();
     let receipt = receipts.recv().await.unwrap();
-    assert_eq!((receipt.message_id.as_str(), receipt.fate), ("31", crate::notify::Fate::Lost));
+    assert_eq!((receipt.message_id.as_str(), receipt.fate), ("31", notify::Fate::Lost));
     let answer = wire.next().await.unwrap().unwrap();
     assert_eq!((answer.id(), answer.sequence_number()), (CommandId::DeliverSmResp, 9));
     stop.cancel();
