@@ -184,4 +184,7 @@ pub mod decisions {
     pub mod d0043_the_last_answer_lies_in_its_session {}
     #[doc = include_str!("../decisions/0044_devices_are_taken_up_by_whole_batches.md")]
     pub mod d0044_devices_are_taken_up_by_whole_batches {}
+
+    #[doc = include_str!("../decisions/0046_zeros_only_change_nonces.md")]
+    pub mod d0046_zeros_only_change_nonces {}
 }

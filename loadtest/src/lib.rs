@@ -35,6 +35,6 @@ pub use carrier::{
     gateway::{Courtesy, GatewayPlan, GatewayReport, PushGateway},
     smsc::{Manners, Smsc, SmscPlan, SmscReport},
 };
-pub use faults::{Answer, Auth, Fault, Habits, Kind, Mix, MixError, Model};
+pub use faults::{Answer, Auth, Fault, Habits, Kind, Mix, MixError, Model, ServerNonce};
 pub use fleet::{Ears, Fleet, FleetPlan, FleetReport};
 pub use verdict::{Breach, Rule};

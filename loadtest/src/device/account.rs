@@ -3,7 +3,7 @@
 use crate::{
     dice::Dice,
     digest,
-    faults::{Fault, Habits},
+    faults::{Fault, Habits, ServerNonce},
     identity::Identity,
 };
 
@@ -69,6 +69,10 @@ pub(crate) struct Account {
     pub(crate) left: bool,
     /// What it does for the server, until the server knows how it went.
     pub(crate) work: Option<Box<Work>>,
+    /// Notifications that it heard and did not believe, one who lost its nonce.
+    pub(crate) unbelieved: u8,
+    /// It was called under a nonce of zeros.
+    pub(crate) called_under_zeros: bool,
     /// Milliseconds of the fleet's life at which the device is back; 0 while it has not been away.
     pub(crate) back_at: u32,
 }
@@ -135,6 +139,13 @@ impl Account {
         }
     }
 
+    /// Both sides begin again with zeros: notification and credentials are under them until there are new nonces.
+    pub(crate) fn begin_with_zeros(&mut self) {
+        (self.server_nonce, self.server_nonce_held) = (ZEROS, ZEROS);
+        self.client_nonce = ClientNonce::GivenLong(Box::new(NO_NONCE));
+        self.client_unsure = false;
+    }
+
     /// A new nonce for the server, which counts from the moment it is sent.
     pub(crate) fn issue_server_nonce(&mut self, seed: u64, identity: &Identity) -> Vec<u8> {
         self.server_nonces_issued = match identity.kind.fault {
@@ -151,9 +162,17 @@ impl Account {
     }
 }
 
+/// What clients know as the nonce `0x00000000` (notification.md, section 1).
+pub(crate) const NO_NONCE: [u8; 4] = [0; 4];
+/// The number of that one among the server's.
+const ZEROS: u32 = u32::MAX;
+
 /// Nonces for the server follow from seed and number, so that only a number is kept.
 fn server_nonce(seed: u64, identity: &Identity, number: u32) -> Vec<u8> {
-    if number == 0 {
+    if number == ZEROS {
+        return NO_NONCE.to_vec();
+    }
+    if number == 0 && identity.kind.server_nonce == ServerNonce::Kept {
         return identity.first_server_nonce.to_vec();
     }
     let octets = Dice::of(seed, identity.index, 0x1_0000_0000 + u64::from(number)).octets();

@@ -1,8 +1,8 @@
 //! A notification reaches a device, and is believed or not.
 
-use super::{Account, Heard, LastBell, Reason, Terms};
+use super::{Account, Heard, LastBell, Reason, Terms, account::NO_NONCE};
 use crate::{
-    faults::Fault,
+    faults::{Fault, Habits, ServerNonce},
     identity::Identity,
     verdict::{Breach, Finding, Rule, push::Bell},
 };
@@ -34,6 +34,17 @@ pub(crate) fn hear(
         let nonces = account.server_nonces(terms.seed, identity);
         match nonces.iter().position(|nonce| bell.proves(identity, nonce)) {
             Some(place) => account.server_used(place),
+            None if identity.kind.server_nonce == ServerNonce::Lost => {
+                match doubt(identity, account, &bell) {
+                    Doubt::Believed => account.begin_with_zeros(),
+                    Doubt::Stays => return (Heard::Nothing, Vec::new()),
+                    Doubt::TooEasy => {
+                        let what = "It is under zeros, again or after fewer than three others.";
+                        let finding = Finding::new(Rule::NotificationDigest, what);
+                        return (Heard::Nothing, breach(finding));
+                    }
+                }
+            }
             None => return (Heard::Nothing, breach(Finding::new(Rule::NotificationDigest, ""))),
         }
     }
@@ -65,6 +76,31 @@ pub(crate) fn hear(
         Heard::Wake(Reason::Notified { session_id: bell.session_id })
     };
     (heard, breaches)
+}
+
+/// What a device that lost its nonce makes of a notification that proves nothing to it.
+enum Doubt {
+    Stays,
+    /// Zeros: it begins anew with them.
+    Believed,
+    /// The server gives itself away too easily.
+    TooEasy,
+}
+
+fn doubt(identity: &Identity, account: &mut Account, bell: &Bell<'_>) -> Doubt {
+    if !bell.proves(identity, &NO_NONCE) {
+        account.unbelieved = account.unbelieved.saturating_add(1);
+        return Doubt::Stays;
+    }
+    let before = std::mem::replace(&mut account.called_under_zeros, true);
+    if before || account.unbelieved < 3 {
+        return Doubt::TooEasy;
+    }
+    match identity.kind.habits {
+        // It tries the ten letters `0x00000000` instead.
+        Habits::A => Doubt::Stays,
+        Habits::B | Habits::Windows => Doubt::Believed,
+    }
 }
 
 /// FNV-1a: tells one package #0 from another.

@@ -1,6 +1,6 @@
 //! How common each thing is in a fleet: named mixes, mixes as text, and the kind of one device.
 
-use super::{Answer, Auth, Fault, Habits, Kind, Mix, Model};
+use super::{Answer, Auth, Fault, Habits, Kind, Mix, Model, ServerNonce};
 use crate::dice::Dice;
 use std::str::FromStr;
 use wire::Encoding;
@@ -161,6 +161,10 @@ impl Mix {
         let as_wanted = dice.share() < self.as_wanted && !spoilt;
         let polls = dice.share() < self.polls;
         let report = (dice.share() < self.reports).then_some("the battery is worn");
+        let server_nonce = match dice.share() {
+            draw if draw < self.nonce_lost && proves_server => ServerNonce::Lost,
+            _ => ServerNonce::Kept,
+        };
         Kind {
             fault,
             habits,
@@ -172,6 +176,7 @@ impl Mix {
             as_wanted,
             polls,
             report,
+            server_nonce,
         }
     }
 

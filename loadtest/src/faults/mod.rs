@@ -82,6 +82,16 @@ impl Model {
     }
 }
 
+/// Whether the device and the registry agree on the nonce of notifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerNonce {
+    Kept,
+    /// The device has another. Client B also tries four octets of zero, and then proves itself under them too; client A tries a
+    /// text for that, and so believes nobody ever again.
+    Lost,
+}
+
 /// What kind of device one is. Follows from seed, index and mix; nothing of it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Kind {
@@ -100,4 +110,5 @@ pub struct Kind {
     pub polls: bool,
     /// What happened to it, which it tells when a session begins.
     pub report: Option<&'static str>,
+    pub server_nonce: ServerNonce,
 }

@@ -51,6 +51,8 @@ macro_rules! faults {
             pub polls: f64,
             /// Something happened to the device, and it says so in the first message of every session.
             pub reports: f64,
+            /// Lost the server's nonce, say with a backup that was put back: it believes no notification, and says nothing.
+            pub nonce_lost: f64,
         }
 
         impl Mix {
@@ -72,6 +74,7 @@ macro_rules! faults {
                     as_wanted: 0.0,
                     polls: 0.0,
                     reports: 0.0,
+                    nonce_lost: 0.0,
                 }
             }
 

@@ -68,6 +68,7 @@ mod normal_flow;
 #[cfg(test)]
 mod off_limits;
 #[cfg(test)]
+mod out_of_step;
 mod overwrite;
 #[cfg(test)]
 mod own_account;

@@ -9,8 +9,6 @@ use tempfile::TempDir;
 
 /// Settings of seconds, so that what is waited for comes while one waits.
 const SETTINGS: &str = r#"
-    [session]
-    answer_within = "2s"
     [dispatch]
     retry_base = "300ms"
     retry_cap = "1s"
@@ -30,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// `[[authority]]` sections, `[broker]`; empty means the default ones.
     pub(crate) authorities: String,
+    /// Lines of `[session]`.
+    pub(crate) session: String,
     /// Whether a campaign asks users; otherwise any question is a breach.
     pub(crate) questions: bool,
 }
@@ -58,7 +58,7 @@ pub(crate) async fn a_world(plan: Plan) -> World {
 /// The devices are there, and the registry does not know them yet.
 pub(crate) async fn an_empty_world(plan: Plan) -> World {
     let data = tempfile::tempdir().unwrap();
-    let running = a_server(&plan.authorities, &data).await;
+    let running = a_server_with(&plan.session, &plan.authorities, &data).await;
     let fleet = a_fleet(&plan, &running, AUTHORITY).await;
     let operator = Operator::at(format!("http://{}", running.admin));
     World { running, operator, fleet, devices: plan.devices, _data: data }
@@ -66,11 +66,16 @@ pub(crate) async fn an_empty_world(plan: Plan) -> World {
 
 /// A server on free ports, with its data in a directory of the story.
 pub(crate) async fn a_server(authorities: &str, data: &TempDir) -> Running {
+    a_server_with("", authorities, data).await
+}
+
+async fn a_server_with(session: &str, authorities: &str, data: &TempDir) -> Running {
     let path = serde_json::to_string(data.path()).unwrap();
     let doors = "[http.devices]\nlisten = \"127.0.0.1:0\"\n[http.admin]\nlisten = \"127.0.0.1:0\"";
     // What a story says beyond authorities comes as whole sections, too.
-    let text =
-        format!("[store]\nkind = \"embedded\"\npath = {path}\n{doors}\n{SETTINGS}\n{authorities}");
+    let text = format!(
+        "[store]\nkind = \"embedded\"\npath = {path}\n{doors}\n[session]\nanswer_within = \"2s\"\n{session}\n{SETTINGS}\n{authorities}"
+    );
     server::start(Config::read("the story's settings", &text, &[]).unwrap()).await.unwrap()
 }
 
@@ -92,7 +97,8 @@ pub(crate) async fn a_fleet(plan: &Plan, running: &Running, authority: &str) -> 
 
 impl Plan {
     pub(crate) fn new(mix: Mix, devices: u64) -> Self {
-        Self { mix, devices, seed: 1, authorities: String::new(), questions: false }
+        let (authorities, session) = (String::new(), String::new());
+        Self { mix, devices, seed: 1, authorities, session, questions: false }
     }
 }
 

@@ -182,6 +182,16 @@ impl Job {
         }
     }
 
+    /// The device was here, in a session that could work on nothing: it is called again at once, whatever attempts are left.
+    pub fn on_call_again(self, now: Instant) -> Self {
+        match self {
+            Self::Notified { so_far, .. } => {
+                Self::Waiting { not_before: now, so_far: SoFar { connected: true, ..so_far } }
+            }
+            other => other,
+        }
+    }
+
     /// Looks at the deadline; before it, nothing happens. `dice` is any random number, for the jitter of the pause.
     pub fn on_deadline(self, now: Instant, dice: u64, terms: &Terms) -> Self {
         if self.deadline().is_none_or(|deadline| now < deadline) {

@@ -316,6 +316,12 @@ impl Settlement<'_> {
         if row.session.id().answers_notification(turn.device.next_sid) {
             turn.device.next_sid = Device::sid_after(turn.device.next_sid);
         }
+        if turn.device.resync.is_open(row.session.id()) {
+            turn.device.resync.closed();
+        }
+        if end == session::End::Resynchronised {
+            turn.call_again();
+        }
         turn.session_lost(self.live);
         let record = SessionRecord {
             id: hex::encode(row.token),
@@ -393,6 +399,7 @@ fn ending(end: session::End) -> &'static str {
         session::End::Aborted => "aborted",
         session::End::GaveUp => "gave_up",
         session::End::RenderingChanged => "rendering_changed",
+        session::End::Resynchronised => "resynchronised",
     }
 }
 

@@ -328,6 +328,8 @@ pub struct Session {
     /// The largest message for a device that announces no `MaxMsgSize`.
     #[serde(deserialize_with = "octets")]
     pub reply_size: usize,
+    /// Whether a device that hears notifications and believes none is called once under a nonce of zeros (D5).
+    pub resync: bool,
 }
 
 /// How jobs are taken from the queues and devices notified.

@@ -11,8 +11,8 @@ use crate::{
     config::Authority,
     engine::Engine,
     kept,
-    metrics::labels::{Direction, Fault, Milestone, Refused},
-    parts,
+    metrics::labels::{Direction, Fault, Milestone, Refused, Resync},
+    parts, resync,
     rows::{Device, DeviceId, LastAnswer, SessionRow, Stored, ValuesRow},
     security::{nonce, vault::SealError},
     store::{Row, Shard, Table},
@@ -292,6 +292,7 @@ impl<'a> Proof<'a> {
             max_msg_size: u32::try_from(limits.max_msg_size).unwrap_or(u32::MAX),
             max_obj_size: u32::try_from(limits.max_obj_size).unwrap_or(u32::MAX),
             parts: &[],
+            only_nonces: false,
             work,
         }
     }
@@ -403,8 +404,12 @@ impl Attempt<'_> {
         let mut turn = Turn::new(self.id.clone(), device, self.revision, self.now);
         turn.stop(live);
 
-        let account =
+        let mut account =
             account::account(&engine.vault, self.id, &turn.device, request.authority.integrity)?;
+        let zeros = self.under_zeros(&turn.device, &account, goes_on);
+        if let (Some(zeros), Some(server)) = (&zeros, &mut account.server) {
+            server.nonce = zeros.clone();
+        }
         let token = current.filter(|_| goes_on).map_or_else(nonce::token, |row| row.token);
         let proven = goes_on && request.token.is_some_and(|given| given.ct_eq(&token).into());
         let next_nonce = nonce::fresh();
@@ -419,7 +424,9 @@ impl Attempt<'_> {
         // one that was never used (D5).
         let issued = turn.device.issued.clone().filter(|_| goes_on || !turn.device.issued_used);
         let imported = turn.device.imported.clone().filter(|_| !goes_on);
-        let mut candidates: Vec<Nonce> = issued.into_iter().chain(imported).collect();
+        let opening = zeros.clone().filter(|_| !goes_on);
+        let mut candidates: Vec<Nonce> =
+            issued.into_iter().chain(imported).chain(opening).collect();
         for challenge in challenges.iter().flatten() {
             // Without an older key of the vault they come twice.
             if !candidates.contains(challenge) {
@@ -446,6 +453,7 @@ impl Attempt<'_> {
         };
         let context = Context {
             parts: &self.parts,
+            only_nonces: zeros.is_some(),
             ..proof.context(engine, request, &next_nonce, Some(&resp_uri), &desk)
         };
         let (step, row) = match stored.row {
@@ -465,10 +473,28 @@ impl Attempt<'_> {
         }
         turn.guard_session(stored.revision);
         turn.device.learnt = learnt;
+        if !goes_on {
+            turn.device.resync.opened(zeros.is_some(), self.now);
+        }
         if goes_on && request.claims() {
             turn.device.issued_used = true;
         }
         Ok(Decision::Conclude(Box::new(turn), Box::new(row), Box::new(step)))
+    }
+
+    /// The nonce of zeros, if that is what this message was proven with, or the session that it goes on with (D5).
+    fn under_zeros(&self, device: &Device, account: &Account, goes_on: bool) -> Option<Nonce> {
+        let message = self.request.message;
+        let id = &message.header.session_id;
+        let zeros = resync::zeros();
+        let is = if goes_on {
+            device.resync.is_open(id)
+        } else {
+            self.engine.config.session.resync
+                && device.resync.admits(id, self.now)
+                && session::is_under(&zeros, message, account, self.request.mac)
+        };
+        is.then_some(zeros)
     }
 
     /// Values read in earlier sessions, if one of the device's campaigns looks at them.
@@ -509,6 +535,7 @@ impl Attempt<'_> {
             values: read::<ValuesRow>(self.values.as_ref())?,
         };
         let waited = waited(&turn, &step, live);
+        let begins_under_zeros = row.messages == 1 && turn.device.resync.is_open(row.session.id());
         for news in &step.news {
             if let (News::Read(told), Some(care)) = (news, &mut self.care) {
                 care.take(&self.engine.vault, &mut turn, told)?;
@@ -535,6 +562,9 @@ impl Attempt<'_> {
         let put = self.engine.store.commit_one(self.shard, change).await?;
         let Some(revisions) = put else { return Ok(None) };
         self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
+        if begins_under_zeros {
+            self.engine.metrics.resyncs.at(Resync::Opened).increment(1);
+        }
         self.count(&row, &step.news, waited, answer.body.len());
         if !row.session.over() {
             // From memory nobody gets it again.
@@ -579,6 +609,9 @@ impl Attempt<'_> {
         for news in news {
             match news {
                 News::Over(end) => {
+                    if *end == session::End::Resynchronised {
+                        metrics.resyncs.at(Resync::Healed).increment(1);
+                    }
                     metrics.session_ended(*end, encoding, (row.started, self.now));
                 }
                 News::Event(_) => metrics.faults.at(Fault::Event).increment(1),

@@ -2,7 +2,8 @@
 //!
 //! A job's way through here: [`campaigns`] accepts the campaign, `enroll` puts jobs into devices' rows, `dispatch`
 //! claims them and notifies, [`http`] takes the device's messages to the `door`, `advance` is where a conversation meets
-//! the campaign, `reports` hears what devices say later of work they took up, `deadlines` notices silence, and the `controller` ends what is done. `turn` is what they all write with.
+//! the campaign, `reports` hears what devices say later of work they took up, `deadlines` notices silence, `resync` helps
+//! devices that believe nothing they hear, and the `controller` ends what is done. `turn` is what they all write with.
 
 #[doc(hidden)]
 pub mod bench;
@@ -37,6 +38,7 @@ mod load;
 mod notify;
 mod parts;
 mod reports;
+mod resync;
 mod retention;
 mod routing;
 mod run;

@@ -113,13 +113,15 @@ fn count(engine: &Engine, route: &str, fate: ReceiptFate) {
 /// Tells an attempt what became of it. The same may be told again.
 async fn bring(engine: &Engine, attempt: &Attempt, fate: Fate) -> Result<(), Trouble> {
     match fate {
-        Fate::Lost => lost(engine, attempt).await,
-        Fate::Delivered | Fate::Held => Ok(()),
+        Fate::Delivered if !engine.config.session.resync => Ok(()),
+        Fate::Delivered | Fate::Lost => take_down(engine, attempt, fate).await,
+        Fate::Held => Ok(()),
     }
 }
 
-/// The carrier has given a notification up: the next attempt need not wait until this one's time is over.
-async fn lost(engine: &Engine, attempt: &Attempt) -> Result<(), Trouble> {
+/// Brings what the carrier says to the job, if it still waits for this attempt's answer. When the notification was given up,
+/// the next one need not wait until this one's time is over; when it was delivered, the device may be one that believes none.
+async fn take_down(engine: &Engine, attempt: &Attempt, told: Fate) -> Result<(), Trouble> {
     let Attempt { device: id, seq, number } = attempt;
     let shard = Shard::of(&id.root());
     let key = id.key(Table::Device);
@@ -127,10 +129,12 @@ async fn lost(engine: &Engine, attempt: &Attempt) -> Result<(), Trouble> {
         let rows = engine.store.read(shard, std::slice::from_ref(&key)).await?;
         let Some(row) = rows.into_iter().next().flatten() else { return Ok(()) };
         let Some(device) = turn::readable(id, &row) else { return Ok(()) };
-        let still = device.job(*seq).is_some_and(
-            |active| matches!(active.job, Job::Notified { so_far, .. } if so_far.attempts == *number),
-        );
-        if !still {
+        let Some(Job::Notified { so_far, deadline, .. }) =
+            device.job(*seq).map(|active| active.job)
+        else {
+            return Ok(());
+        };
+        if so_far.attempts != *number {
             return Ok(());
         }
         let now = engine.store.now().await?;
@@ -141,7 +145,16 @@ async fn lost(engine: &Engine, attempt: &Attempt) -> Result<(), Trouble> {
         let snapshot = engine.live.snapshot();
         let Some(live) = snapshot.get(*seq) else { return Ok(()) };
         let mut turn = Turn::new(id.clone(), device, row.revision, now);
-        turn.step(*seq, |job| job.on_undelivered(now, rand::random(), &live.terms));
+        match told {
+            Fate::Delivered => turn.device.resync.delivered(now, deadline),
+            Fate::Lost => {
+                turn.step(*seq, |job| job.on_undelivered(now, rand::random(), &live.terms));
+            }
+            Fate::Held => return Ok(()),
+        }
+        if !turn.moved() {
+            return Ok(());
+        }
         let verdicts = engine.store.commit(shard, vec![turn.into_change()]).await?;
         if verdicts.first() == Some(&Verdict::Done) {
             return Ok(());

@@ -5,7 +5,10 @@
 
 mod packed;
 
-use crate::store::{Key, Table};
+use crate::{
+    resync::Resync,
+    store::{Key, Table},
+};
 use campaign::{
     job::{Job, Outcome},
     time::Instant,
@@ -203,6 +206,9 @@ pub struct Device {
     pub seen: Option<Instant>,
     /// What its sessions taught.
     pub learnt: session::Learnt,
+    /// Whether it believes what it hears. (Version 2 knew nothing of it.)
+    #[serde(skip)]
+    pub(crate) resync: Resync,
 }
 
 /// The server's credentials towards one device.
@@ -512,11 +518,14 @@ mod tests {
             for _ in 0..2 {
                 assert_eq!(Device::from_octets(&device.to_octets()).unwrap(), device);
                 let before = postcard::to_extend(&device, vec![2]).unwrap();
-                assert_eq!(Device::from_octets(&before).unwrap(), device);
+                let known = Device { resync: Resync::default(), ..device.clone() };
+                assert_eq!(Device::from_octets(&before).unwrap(), known);
                 device.issued = Some(Nonce::new(b"0123").unwrap());
                 device.issued_used = true;
                 device.seen = Some(Instant(7));
                 device.learnt.large_objects = Some(true);
+                device.resync.delivered(Instant(1), Instant(2));
+                device.resync.called(Instant(3), 7);
                 device.cert_sha256 = Some([7; 32]);
                 device.jobs.push(ActiveJob {
                     seq: 1,

@@ -12,7 +12,7 @@ use crate::{
     care,
     dispatch::booking,
     events::{DeviceAlert, Event},
-    parts,
+    parts, resync,
     rows::{
         ActiveJob, Detail, Device, DeviceId, HistoryRow, PULL, ResultRow, SessionRecord,
         SessionRow, Stored, ValuesRow,
@@ -148,6 +148,14 @@ impl Turn {
         }
     }
 
+    /// The device was here, and could not be worked on: its jobs call it again at once.
+    pub(crate) fn call_again(&mut self) {
+        let now = self.now;
+        for active in &mut self.device.jobs {
+            active.job = active.job.on_call_again(now);
+        }
+    }
+
     /// Looks at the deadlines of all jobs.
     pub(crate) fn pass_deadlines(&mut self, live: &Snapshot) {
         let now = self.now;
@@ -164,6 +172,13 @@ impl Turn {
                         why: Some(why),
                     };
                     self.details.insert(active.seq, detail);
+                }
+                if active.job.outcome() == Some(Outcome::Unreachable)
+                    && self.device.resync.is_in_vain()
+                {
+                    let why = Some(resync::IN_VAIN.to_owned());
+                    let detail = Detail { uri: None, status: None, phase: None, why };
+                    self.details.entry(active.seq).or_insert(detail);
                 }
             }
         }

@@ -52,6 +52,17 @@ pub(crate) fn examine(message: &Message, context: &Context<'_>) -> Proof {
     if right { Proof::Given(kind) } else { Proof::Wrong }
 }
 
+/// Whether a message proves its sender by a digest under this nonce, be it in its `Cred` or over its body.
+///
+/// A password proves nothing under any nonce.
+pub fn is_under(nonce: &Nonce, message: &Message, account: &Account, mac: Mac<'_>) -> bool {
+    if account.kind == AuthKind::Hmac {
+        return mac.proves(&account.secret, std::slice::from_ref(nonce));
+    }
+    let given = message.header.cred.as_ref().and_then(|cred| Credential::read(cred).ok());
+    matches!(given, Some(digest @ Credential::Md5(_)) if digest.proves(&account.secret, nonce))
+}
+
 /// What the device is asked for when its message proved too little.
 pub(crate) fn demand(account: &Account, challenge: &Nonce) -> Meta {
     match account.kind {

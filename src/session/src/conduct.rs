@@ -62,6 +62,10 @@ impl Exchange<'_> {
 
     /// Goes on until there is something to send, or nothing left to do.
     pub(crate) fn advance(&mut self) {
+        if self.context.only_nonces {
+            self.change_nonces();
+            return;
+        }
         if let Stage::Setup { asked } = self.session.stage {
             if self.session.facts.is_empty() && !asked && self.ask_for_facts() {
                 return;
@@ -159,6 +163,16 @@ impl Exchange<'_> {
         }
         self.session.sent = None;
         self.session.done.push(job);
+    }
+
+    /// The device has its new nonce with our first message, and gives one with its answer to that; so it is asked something.
+    fn change_nonces(&mut self) {
+        let asks = matches!(self.session.stage, Stage::Setup { asked: false });
+        if asks && self.ask_for_facts() {
+            return;
+        }
+        let given = self.session.server_nonce.is_some();
+        self.over(if given { End::Resynchronised } else { End::GaveUp });
     }
 
     fn ask_for_facts(&mut self) -> bool {

@@ -46,6 +46,9 @@ pub struct Context<'a> {
     pub max_obj_size: u32,
     /// The stored parts of the device's large object, in their order: as many as [`crate::Session::parts_wanted`] says.
     pub parts: &'a [Vec<u8>],
+    /// Whether this session does nothing but give both sides new nonces (D5): it was opened under a nonce that is no secret
+    /// ([`crate::is_under`]), so nothing that it is told may matter.
+    pub only_nonces: bool,
     pub work: &'a dyn Work,
 }
 

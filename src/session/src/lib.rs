@@ -61,6 +61,7 @@ mod setup;
 pub mod step;
 mod telling;
 
+pub use auth::is_under;
 pub use context::{
     Account, Atomic, AuthKind, Context, Facts, JobRef, Learnt, Plan, Prove, Question, Reads,
     ServerCredential, ServerSecret, Setting, Unfit, Verb, Work,

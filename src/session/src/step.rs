@@ -129,6 +129,8 @@ pub enum End {
     GaveUp,
     /// The settings of the running job are not what they were when it began.
     RenderingChanged,
+    /// Both sides have new nonces, which is all that it was for ([`crate::Context::only_nonces`]).
+    Resynchronised,
 }
 
 /// How a job ended, and what was learnt on the way.

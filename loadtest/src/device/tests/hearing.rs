@@ -118,3 +118,34 @@ fn while_an_answer_is_missing_the_nonce_before_still_proves_the_server() {
     let old = push(&identity, "dm.operator.example", &identity.first_server_nonce, 0x1A3);
     assert_eq!(hear_at(&identity, &mut account, &old, 0).1, []);
 }
+
+/// D5: a device that lost its server's nonce hears silently, until zeros come that do not come too easily.
+#[test]
+fn a_device_that_lost_its_nonce_believes_zeros_after_three_others_and_no_sooner() {
+    let identity = Identity::of_vectors(Kind { server_nonce: ServerNonce::Lost, ..plain() });
+    let server = "dm.operator.example";
+    let call = |nonce: &[u8], account: &mut Account| {
+        hear_at(&identity, account, &push(&identity, server, nonce, 7), 0)
+    };
+    let stored = identity.first_server_nonce;
+    let mut hasty = Account::default();
+    assert_eq!(call(&[0; 4], &mut hasty), (Heard::Nothing, vec![Rule::NotificationDigest]));
+    let mut account = Account::default();
+    for _ in 0..3 {
+        assert_eq!(call(&stored, &mut account), (Heard::Nothing, vec![]));
+    }
+    let of_a = Identity::of_vectors(Kind { habits: Habits::A, ..identity.kind.clone() });
+    let zeros = push(&identity, server, &[0; 4], 7);
+    assert_eq!(hear_at(&of_a, &mut account.clone(), &zeros, 0), (Heard::Nothing, vec![]));
+    let wake = Heard::Wake(Reason::Notified { session_id: 7 });
+    assert_eq!(call(&[0; 4], &mut account), (wake, vec![]));
+    assert_eq!(account.client_nonce(1, &identity), [0; 4]);
+    assert_eq!(account.server_nonces(1, &identity), [[0; 4]]);
+    account.issue_server_nonce(1, &identity);
+    account.accepted();
+    assert!(!account.server_nonces(1, &identity).contains(&vec![0; 4]), "once");
+    // Whoever believes the stored nonce is never called under zeros.
+    let well = Identity::of_vectors(plain());
+    let heard = hear_at(&well, &mut Account::default(), &push(&well, server, &[0; 4], 7), 0);
+    assert_eq!(heard, (Heard::Nothing, vec![Rule::NotificationDigest]));
+}

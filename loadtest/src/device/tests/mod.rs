@@ -10,7 +10,7 @@ mod windows;
 
 use super::*;
 use crate::{
-    faults::{Answer, Auth, Habits, Kind, Model},
+    faults::{Answer, Auth, Habits, Kind, Model, ServerNonce},
     scripted::{Script, read},
     tree::Found,
 };
@@ -31,6 +31,7 @@ fn kind(fault: Fault, habits: Habits, encoding: Encoding) -> Kind {
         as_wanted: false,
         polls: false,
         report: None,
+        server_nonce: ServerNonce::Kept,
     }
 }
 

@@ -98,6 +98,15 @@ fn a_session_lost_after_a_write_must_read_again() {
 }
 
 #[test]
+fn a_device_whose_session_could_not_work_is_called_again_even_after_the_last_attempt() {
+    let last = (0..3).fold(Job::new(NOW), |job, _| job.on_notified(7, NOW, &TERMS));
+    let again = last.on_call_again(LATER);
+    let so_far = SoFar { attempts: 3, connected: true, ..SoFar::default() };
+    assert_eq!(again, Job::Waiting { not_before: LATER, so_far });
+    assert_eq!(in_session().on_call_again(LATER), in_session());
+}
+
+#[test]
 fn r11_a_pull_job_waits_without_counting_attempts() {
     let lost = Job::new(NOW).on_session_started(LATER).on_session_lost(NOW, 0, &PULL);
     assert_eq!(
@@ -168,6 +177,7 @@ enum Event {
     Accepted,
     Word(u8, bool),
     Lost,
+    CallAgain,
     Outcome(Outcome),
     Abort,
     Expire,
@@ -186,6 +196,7 @@ impl Event {
             Self::Accepted => job.on_accepted(&[0, 2], deadline),
             Self::Word(place, done) => job.on_word(*place, *done),
             Self::Lost => job.on_session_lost(now, dice, terms),
+            Self::CallAgain => job.on_call_again(now),
             Self::Outcome(outcome) => job.on_outcome(*outcome),
             Self::Abort => job.on_abort(now, terms),
             Self::Expire => job.on_expire(now, terms),
@@ -204,6 +215,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Accepted),
         2 => (0_u8..3, any::<bool>()).prop_map(|(place, done)| Event::Word(place, done)),
         3 => Just(Event::Lost),
+        1 => Just(Event::CallAgain),
         1 => prop_oneof![Just(Outcome::Applied), Just(Outcome::Declined), Just(Outcome::Failed)].prop_map(Event::Outcome),
         1 => Just(Event::Abort),
         1 => Just(Event::Expire),

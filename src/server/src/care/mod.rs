@@ -26,7 +26,7 @@ pub(crate) use rows::{CareId, SEQ};
 pub(crate) use submit::{CareError, submit};
 pub(crate) use view::{LONGEST_WAIT, detail, wait};
 
-use crate::{rows::Detail, store::QueueName, turn::Turn};
+use crate::{resync, rows::Detail, store::QueueName, turn::Turn};
 use campaign::{Outcome, job::Terms, retry::Retry, time::Instant};
 use std::{
     cmp::Reverse,
@@ -64,6 +64,7 @@ pub(crate) fn give_up(turn: &mut Turn) {
         turn.end(SEQ, Outcome::Expired, Some(why("the time was over before the device was done")));
     } else {
         let why = match so_far.attempts {
+            _ if turn.device.resync.is_in_vain() => why(resync::IN_VAIN),
             0 => why("no notification could be sent in time"),
             n => why(&format!("no session came, after {n} notifications")),
         };

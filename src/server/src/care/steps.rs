@@ -93,7 +93,8 @@ pub(crate) fn tell(
         && (waits || is.outcome() == Some(Outcome::Unreachable))
     {
         note(Kind::Silent, deadline <= now);
-        note(Kind::Undelivered, deadline > now);
+        // Unless the device was here to change nonces.
+        note(Kind::Undelivered, deadline > now && is_now.connected == so_far.connected);
     }
     let in_session = |job: &Job| matches!(job, Job::InSession { .. });
     note(

@@ -82,6 +82,7 @@ impl Default for Session {
             max_msg_size: 64 * 1024,
             max_obj_size: 256 * 1024,
             reply_size: 16 * 1024,
+            resync: false,
         }
     }
 }

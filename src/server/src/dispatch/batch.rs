@@ -11,10 +11,10 @@ use crate::{
     engine::Engine,
     enroll,
     gate::Closing,
-    metrics::labels::{Milestone, NotSent},
+    metrics::labels::{Milestone, NotSent, Resync},
     notify::{Attempt, Channel, Next, Push, SendError},
     receipts::Expected,
-    routing,
+    resync, routing,
     rows::{Detail, DeviceId},
     store::{Change, Claimed, QueueName, Shard, StoreError, Table, Verdict},
     turn::{self, Turn},
@@ -65,7 +65,15 @@ pub(super) struct Taken {
     pub(super) places: Vec<Place>,
 }
 
-type Tried = Result<Vec<String>, SendError>;
+type Tried = Result<Sent, SendError>;
+
+/// A notification that left.
+struct Sent {
+    /// Of the messages that it went out in, as receipts will give them.
+    ids: Vec<String>,
+    /// The session for which the device was called under the nonce that everybody knows.
+    under_zeros: Option<u16>,
+}
 
 /// Notifies the devices of one claim: all of them are sent together, then committed together.
 pub(super) async fn notify(
@@ -231,8 +239,11 @@ async fn book(
 
 /// Leaves word of the messages that a notification went out in, so that their receipts find it.
 fn expect(engine: &Engine, claim: &Claim, live: &LiveCampaign, route: &str) {
-    let Some(Ok(ids)) = &claim.tried else { return };
-    for message_id in ids.iter().filter(|id| !id.is_empty()) {
+    let Some(Ok(sent)) = &claim.tried else { return };
+    if sent.under_zeros.is_some() {
+        engine.metrics.resyncs.at(Resync::Called).increment(1);
+    }
+    for message_id in sent.ids.iter().filter(|id| !id.is_empty()) {
         engine.awaited.expect(Expected {
             route: route.to_owned(),
             message_id: message_id.clone(),
@@ -254,7 +265,10 @@ fn is_due(turn: &Turn, live: &LiveCampaign) -> bool {
 /// What a notification that was tried makes of its job.
 fn conclude(turn: &mut Turn, live: &LiveCampaign, tried: &Tried) {
     let (now, sid) = (turn.now(), turn.device.next_sid);
-    let next = tried.as_ref().map_or_else(SendError::next, |_ids| Next::Notified);
+    let next = tried.as_ref().map_or_else(SendError::next, |_sent| Next::Notified);
+    if let Some(sid) = tried.as_ref().ok().and_then(|sent| sent.under_zeros) {
+        turn.device.resync.called(now, sid);
+    }
     if let (care::SEQ, Err(error)) = (live.seq, tried) {
         turn.explain(
             live.seq,
@@ -317,6 +331,13 @@ async fn called(engine: &Engine, turn: &Turn) {
     }
 }
 
+/// Whether the device has believed nothing that it heard, for so long that it is to be called under zeros.
+fn under_zeros(engine: &Engine, turn: &Turn) -> bool {
+    engine.config.session.resync
+        && resync::concerns(&turn.device)
+        && turn.device.resync.is_due(turn.now())
+}
+
 /// Sends the notification of one job; ends the job when none can be made for its device.
 async fn send(
     engine: &Engine,
@@ -325,7 +346,8 @@ async fn send(
     channel: &Channel,
     pass: &Pass<'_>,
 ) -> (Option<Tried>, Option<Result<(), NotSent>>) {
-    let octets = match notice::prepare(engine, turn, live) {
+    let under_zeros = under_zeros(engine, turn);
+    let octets = match notice::prepare(engine, turn, live, under_zeros) {
         Ok(octets) => octets,
         Err(unfit) => {
             let detail =
@@ -352,7 +374,9 @@ async fn send(
             number: so_far.saturating_add(1),
         },
     };
-    let tried = channel.send(&turn.device, &push, turn.now(), pass).await;
+    let sent = channel.send(&turn.device, &push, turn.now(), pass).await;
+    let under_zeros = under_zeros.then_some(turn.device.next_sid);
+    let tried = sent.map(|ids| Sent { ids, under_zeros });
     if tried.as_ref().is_err_and(SendError::is_held) {
         // It goes back to its queue as it was.
         return (None, None);
@@ -360,6 +384,6 @@ async fn send(
     if let Err(error) = &tried {
         tracing::debug!(error = error as &dyn std::error::Error, "a notification did not leave");
     }
-    let left = tried.as_ref().map(drop).map_err(SendError::reason);
+    let left = tried.as_ref().map(|_sent| ()).map_err(SendError::reason);
     (Some(tried), Some(left))
 }

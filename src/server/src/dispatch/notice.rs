@@ -1,7 +1,8 @@
 //! The push that a device is sent: package #0 in its WSP headers, the same octets each time it is repeated (D4).
 
 use crate::{
-    account, campaigns::live::LiveCampaign, engine::Engine, metrics::labels::NotSent, turn::Turn,
+    account, campaigns::live::LiveCampaign, engine::Engine, metrics::labels::NotSent, resync,
+    turn::Turn,
 };
 use campaign::document;
 use wire::notification::{Notification, NotificationError, UiMode};
@@ -24,7 +25,13 @@ impl Unfit {
     }
 }
 
-pub(super) fn prepare(engine: &Engine, turn: &Turn, live: &LiveCampaign) -> Result<Vec<u8>, Unfit> {
+/// The octets for a device; `under_zeros`: it is called under the nonce that everybody knows.
+pub(super) fn prepare(
+    engine: &Engine,
+    turn: &Turn,
+    live: &LiveCampaign,
+    under_zeros: bool,
+) -> Result<Vec<u8>, Unfit> {
     let id = turn.id();
     let device = &turn.device;
     let server_id = engine
@@ -34,6 +41,7 @@ pub(super) fn prepare(engine: &Engine, turn: &Turn, live: &LiveCampaign) -> Resu
         .unwrap_or_default();
     let (secret, nonce) =
         account::notification(&engine.vault, id, device, &server_id).map_err(Unfit::Account)?;
+    let nonce = if under_zeros { resync::zeros() } else { nonce };
     let ui = match live.campaign.deliver().ui {
         document::Ui::NotSpecified => UiMode::NotSpecified,
         document::Ui::Background => UiMode::Background,

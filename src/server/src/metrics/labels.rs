@@ -134,8 +134,20 @@ labels! {
         Aborted = "aborted",
         GaveUp = "gave_up",
         RenderingChanged = "rendering_changed",
+        /// Both sides have new nonces, which is all that it was for.
+        Resynchronised = "resynchronised",
         /// The device fell silent with a job in work.
         Lost = "lost",
+    }
+
+    /// What came of calls under a nonce of zeros.
+    Resync {
+        /// One left.
+        Called = "called",
+        /// Its device opened the session under zeros.
+        Opened = "opened",
+        /// Both sides have new nonces.
+        Healed = "healed",
     }
 
     /// Why a message was answered with a challenge or a refusal.
@@ -224,6 +236,7 @@ impl From<session::End> for SessionEnd {
             session::End::Aborted => Self::Aborted,
             session::End::GaveUp => Self::GaveUp,
             session::End::RenderingChanged => Self::RenderingChanged,
+            session::End::Resynchronised => Self::Resynchronised,
         }
     }
 }

@@ -111,6 +111,9 @@ metrics! {
         CARE_NOTIFY = ANSWERS, "reveille_care_notify_seconds" [],
             "From an agent's request to its device's first notification, as the route takes it.",
             "Above 0.1 s somebody waits on the telephone for us: the part of the route that is kept for care is used up, or the store is slow";
+        RESYNCS = Kind::Counter, "reveille_nonce_resyncs_total" ["step"],
+            "Devices that believed no notification and were called under a nonce of zeros, where `session.resync` is on, by how far that came.",
+            "`called` without `opened`: they do not know zeros, or their secret is another; bootstrap them anew";
         NOTIFIED_TO_SESSION = WAITS, "reveille_notified_to_session_seconds" [],
             "From a notification to the session of its device that works on the job.",
             "A median that grows: the carrier delays, or devices are asleep";

@@ -30,7 +30,7 @@ use campaign::document::Lane;
 use campaigns::Campaigns;
 use labels::{
     AdminResult, Direction, Door, Enrolment, Fault, HeldBy, JobState, Label, Milestone, NotSent,
-    Operation, ReceiptFate, Refused, Rejection, RouteCondition, SessionEnd, Sink, State,
+    Operation, ReceiptFate, Refused, Rejection, Resync, RouteCondition, SessionEnd, Sink, State,
 };
 use machine::Machine;
 use metrics::{Counter, Gauge, Histogram};
@@ -53,6 +53,7 @@ pub struct Metrics {
     deadlines_lag: Gauge,
     pub(crate) held: By<HeldBy, Counter>,
     pub(crate) care_notify: Histogram,
+    pub(crate) resyncs: By<Resync, Counter>,
     pub(crate) notified_to_session: Histogram,
     sessions_opened: By<Encoding, Counter>,
     sessions_ended: By<SessionEnd, By<Encoding, Counter>>,
@@ -167,6 +168,7 @@ impl Metrics {
             deadlines_lag: register.gauge(&list::DEADLINES_LAG, &[]),
             held: register.counters(&list::HELD),
             care_notify: register.histogram(&list::CARE_NOTIFY, &[]),
+            resyncs: register.counters(&list::RESYNCS),
             notified_to_session: register.histogram(&list::NOTIFIED_TO_SESSION, &[]),
             sessions_opened: register.counters(&list::SESSIONS_OPENED),
             sessions_ended: By::new(|end: SessionEnd| {

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     config::Authority,
+    resync::Resync,
     rows::{Auth, Device, Sealed},
     security::vault::{Binding, Purpose, SealError, Vault},
 };
@@ -94,6 +95,10 @@ pub fn upsert(
     };
     lay_over_account(&mut device, &record, known.is_none(), grounds)?;
     server::lay_over(&mut device, &record, grounds)?;
+    let secret = |device: &Device| device.server.as_ref().map(|server| server.secret.clone());
+    if known.is_none_or(|known| secret(known) != secret(&device)) {
+        device.resync = Resync::default();
+    }
     let as_of = record.as_of;
     lay_over_rest(&mut device, record)?;
     if let Some(as_of) = as_of {
@@ -148,6 +153,7 @@ fn new_device(record: &Record, grounds: &Grounds<'_>) -> Result<Device, UpsertEr
         jobs: Vec::new(),
         seen: None,
         learnt: session::Learnt::default(),
+        resync: Resync::default(),
     })
 }
 

@@ -36,6 +36,7 @@ mod has {
     pub(super) const CERTIFICATE: u32 = 1 << 17;
     pub(super) const LEARNT: u32 = 1 << 18;
     pub(super) const NOTIFICATION: u32 = 1 << 19;
+    pub(super) const RESYNC: u32 = 1 << 20;
 }
 
 /// Writes a device.
@@ -109,6 +110,10 @@ fn write_body(device: &Device, body: &mut Writer) -> u32 {
     if learnt {
         body.put(&device.learnt);
     }
+    say(has::RESYNC, !device.resync.is_blank());
+    if !device.resync.is_blank() {
+        body.put(&device.resync);
+    }
     flags |=
         device.server.as_ref().map_or(0, |server| place(&AUTHS, &server.auth)) << has::SERVER_AUTH;
     flags
@@ -177,6 +182,7 @@ pub(super) fn read(row: &[u8]) -> Result<Device, Error> {
         seen: body.take_if(has(has::SEEN))?,
         jobs: body.take_if(has(has::JOBS))?.unwrap_or_default(),
         learnt: body.take_if(has(has::LEARNT))?.unwrap_or_default(),
+        resync: body.take_if(has(has::RESYNC))?.unwrap_or_default(),
     };
     if body.0.is_empty() { Ok(device) } else { Err(SerdeDeCustom) }
 }

@@ -73,6 +73,8 @@ transcripts! {
     wrong_credentials_beside_the_right_token_end_the_session,
     the_device_accepts_the_server_for_one_message_at_a_time,
     a_stale_server_nonce_is_tried_once_more,
+    a_session_for_new_nonces_does_nothing_else,
+    a_session_for_new_nonces_in_which_none_is_given_led_nowhere,
     a_device_that_does_not_trust_the_server_is_left,
     commands_are_spread_over_messages,
     a_command_too_large_for_the_device_fails_its_job,

@@ -22,6 +22,7 @@ pub(crate) struct Scene {
     pub(crate) learnt: Learnt,
     pub(crate) encoding: Encoding,
     pub(crate) reply_octets: usize,
+    pub(crate) only_nonces: bool,
     pub(crate) session: Option<Session>,
     /// The nonces under which the device's digests are tried; those that are issued are added.
     pub(crate) candidates: Vec<Nonce>,
@@ -64,6 +65,7 @@ impl Scene {
             learnt: Learnt::default(),
             encoding: Encoding::Xml,
             reply_octets: 16_000,
+            only_nonces: false,
             session: None,
             candidates: vec![nonce("stored")],
             challenges: 0,
@@ -127,6 +129,7 @@ impl Scene {
             max_msg_size: 64_000,
             max_obj_size: 256_000,
             parts: &parts,
+            only_nonces: self.only_nonces,
             work: &bench,
         };
         let most = message.header.meta.max_msg_size.map(|octets| usize::try_from(octets).unwrap());

@@ -104,6 +104,7 @@ struct Stage {
     reply_octets: Option<usize>,
     /// What earlier sessions taught.
     large_objects: Option<bool>,
+    only_nonces: bool,
     scene: Option<Scene>,
     /// The device's last `MsgID`.
     msg_id: u32,
@@ -143,6 +144,7 @@ impl Stage {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
             ["account", kind] => self.account = Some(script::auth_kind(kind)),
+            ["nonces"] => self.only_nonces = true,
             ["server", kind] => self.server = Some(script::auth_kind(kind)),
             ["encoding", _] => {}
             ["client", name] => self.client = Some(Client::parse(name)),
@@ -237,6 +239,7 @@ impl Stage {
                 nonce: nonce("server-stored"),
             });
             scene.learnt = learnt;
+            scene.only_nonces = self.only_nonces;
             scene.encoding = encoding.unwrap_or(Encoding::Xml);
             scene.reply_octets = reply_octets.unwrap_or(16_000);
             scene
