@@ -216,9 +216,13 @@ impl Inner {
     ) -> Result<impl Iterator<Item = Claimed> + use<>, StoreError> {
         let now = self.clock.now();
         let until = now.saturating_add(milliseconds(lease));
-        let snapshot = self.snapshot()?;
+        if self.is_poisoned() {
+            return Err(self.poisoned());
+        }
         let prefix = layout::queue_prefix(shard, queue);
-        let places = |from: &Place| self.places(&snapshot, &prefix, from);
+        // Looked at only now that nobody can take note of a move: an older view lacks what was noted since, and the walk
+        // would forget it.
+        let places = |from: &Place| self.places(&self.spaces.database.snapshot(), &prefix, from);
         let places = self.queues.claim(shard, queue, (now, until), most, places)?;
         let queue = queue.clone();
         Ok(places.into_iter().map(move |Place { due, member }| Claimed {

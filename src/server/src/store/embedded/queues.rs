@@ -55,7 +55,7 @@ impl Queues {
     }
 
     /// Claims up to `most` of a queue's due members until `until`. `places` answers the queue's members on disk from a
-    /// place on, in order; it is not called when nothing can be due.
+    /// place on, in order, as they are when it is called; it is not called when nothing can be due.
     pub(super) fn claim<E, I>(
         &self,
         shard: Shard,

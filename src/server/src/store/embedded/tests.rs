@@ -240,3 +240,35 @@ async fn check(store: &Shared, acknowledged: &BTreeSet<String>) {
     let lost: Vec<_> = acknowledged.difference(&whole).collect();
     assert!(lost.is_empty(), "{} of {} acknowledged are lost", lost.len(), acknowledged.len());
 }
+
+/// A member that comes while others look for it is found: a look at the disk from before it came, finished after it was noted,
+/// must not make it forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_comes_while_many_look_is_claimed_by_one_of_them() {
+    let (store, _directory) = fresh();
+    let (found, mut founds) = tokio::sync::mpsc::channel(64);
+    let lookers: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, found) = (Arc::clone(&store), found.clone());
+            tokio::spawn(async move {
+                loop {
+                    for claimed in contract::claim(&store, "q", 9).await {
+                        found.send(claimed.member).await.unwrap();
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for n in 0..200_u32 {
+        let member = n.to_be_bytes().to_vec();
+        contract::commit(&store, Change::new().queue_put("q".into(), member.clone(), 1)).await;
+        let came = tokio::time::timeout(Duration::from_secs(10), founds.recv()).await;
+        assert_eq!(came.unwrap_or_else(|_late| panic!("nobody found member {n}")), Some(member));
+        let gone = Change::new().queue_remove("q".into(), n.to_be_bytes());
+        contract::commit(&store, gone).await;
+    }
+    for looker in lookers {
+        looker.abort();
+    }
+}
