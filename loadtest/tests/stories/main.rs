@@ -24,6 +24,8 @@ mod asked;
 #[cfg(test)]
 mod atomic;
 #[cfg(test)]
+mod bookings;
+#[cfg(test)]
 mod broker_full;
 #[cfg(test)]
 mod broker_lost;
@@ -31,6 +33,8 @@ mod broker_lost;
 mod captured;
 #[cfg(test)]
 mod care;
+#[cfg(test)]
+mod care_shared;
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
@@ -69,6 +73,7 @@ mod normal_flow;
 mod off_limits;
 #[cfg(test)]
 mod out_of_step;
+#[cfg(test)]
 mod overwrite;
 #[cfg(test)]
 mod own_account;
