@@ -63,6 +63,7 @@ async fn look(engine: &Engine, shard: Shard) -> Result<(), StoreError> {
         let live = engine.live.snapshot();
         let mut changes = Vec::with_capacity(ids.len());
         let mut lost = Vec::with_capacity(ids.len());
+        let mut of_care = false;
         for ((id, queue), row) in ids.into_iter().zip(rows) {
             let Some(row) = row else {
                 lost.push(None);
@@ -76,6 +77,7 @@ async fn look(engine: &Engine, shard: Shard) -> Result<(), StoreError> {
             // It comes back after its lease.
             let Some(device) = turn::readable(&id, &row) else { continue };
             let mut turn = Turn::new(id, device, row.revision, now);
+            of_care |= turn.device.job(care::SEQ).is_some();
             turn.stop(&live);
             if *queue == care::ends() {
                 care::give_up(&mut turn);
@@ -104,6 +106,9 @@ async fn look(engine: &Engine, shard: Shard) -> Result<(), StoreError> {
             changes.push(turn.into_change());
         }
         let verdicts = engine.store.commit(shard, changes).await?;
+        if of_care {
+            engine.care.news.tell(shard);
+        }
         for (encoding, verdict) in lost.iter().zip(&verdicts) {
             if let (Some(encoding), Verdict::Done) = (encoding, verdict) {
                 engine.metrics.session_lost(*encoding);

@@ -561,6 +561,9 @@ impl Attempt<'_> {
         let places = (place(Table::Device), place(Table::Session));
         let put = self.engine.store.commit_one(self.shard, change).await?;
         let Some(revisions) = put else { return Ok(None) };
+        if self.care.is_some() {
+            self.engine.care.news.tell(self.shard);
+        }
         self.engine.load.messages.fetch_add(1, Ordering::Relaxed);
         if begins_under_zeros {
             self.engine.metrics.resyncs.at(Resync::Opened).increment(1);

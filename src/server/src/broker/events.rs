@@ -23,7 +23,11 @@ use crate::{
 use api::events::Results;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lapin::{Channel, Connection};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Events of one shard in one round.
 const MOST_OF_SHARD: usize = 256;
@@ -72,16 +76,34 @@ pub(super) async fn run(post: Post) -> Result<(), Trouble> {
             _ => LONGEST_PAUSE,
         };
         if took < MOST {
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = engine.stop.cancelled() => {}
-            }
+            rest(&post, &connection, &mut drainer, pause).await?;
         }
     }
     for shard in drainer.known.keys() {
         sinks::release(engine.store(), *shard, AMQP, post.me).await?;
     }
     Ok(())
+}
+
+/// Waits for the next round. What somebody waits for on the telephone is sent meanwhile.
+async fn rest(
+    post: &Post,
+    connection: &Connection,
+    drainer: &mut Drainer,
+    pause: Duration,
+) -> Result<(), Trouble> {
+    let engine = Arc::clone(&post.engine);
+    let mut over = std::pin::pin!(tokio::time::sleep(pause));
+    loop {
+        tokio::select! {
+            biased;
+            () = engine.stop.cancelled() => return Ok(()),
+            () = &mut over => return Ok(()),
+            shards = engine.care.news.hear() => {
+                watched(post, connection, drainer.round_of(&shards)).await?;
+            }
+        }
+    }
 }
 
 /// Does a round, and tells meanwhile when the broker holds it up.
@@ -135,6 +157,20 @@ impl Drainer {
         let mut shards = self.ours().await?;
         let first = self.first.checked_rem(shards.len()).unwrap_or_default();
         shards.rotate_left(first);
+        let (took, looked_at) = self.drain(shards).await?;
+        self.first = first + looked_at;
+        Ok(took)
+    }
+
+    /// Sends what is new in those of these shards that are ours.
+    async fn round_of(&mut self, shards: &BTreeSet<Shard>) -> Result<usize, Trouble> {
+        let ours = self.ours().await?.into_iter().filter(|shard| shards.contains(shard));
+        let (took, _) = self.drain(ours.collect()).await?;
+        Ok(took)
+    }
+
+    /// Sends what is new in these shards, until it is enough for once; answers how many events that were, and in how many of them.
+    async fn drain(&mut self, shards: Vec<Shard>) -> Result<(usize, usize), Trouble> {
         let mut looks = Vec::with_capacity(shards.len());
         for shard in shards {
             let after = self.known.get(&shard).copied();
@@ -152,12 +188,11 @@ impl Drainer {
             }
         }
         drop(looks);
-        self.first = first + looked_at;
         if !taken.is_empty() {
             self.send(&mut taken).await?;
             self.advance(taken).await?;
         }
-        Ok(took)
+        Ok((took, looked_at))
     }
 
     /// The shards that this process looks after; those that it does so no more are given back.

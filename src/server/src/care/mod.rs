@@ -13,8 +13,10 @@
 //! | [`steps`] | what happens to it, told as it happens |
 //! | [`view`] | how it is, and waiting for its end |
 //! | [`bell`] | the wake-up of whoever notifies |
+//! | [`news`] | the wake-up of whoever sends events |
 
 pub(crate) mod bell;
+pub(crate) mod news;
 pub(crate) mod rows;
 pub(crate) mod steps;
 mod submit;
@@ -22,6 +24,7 @@ mod view;
 pub(crate) mod work;
 
 pub(crate) use bell::Bell;
+pub(crate) use news::News;
 pub(crate) use rows::{CareId, SEQ};
 pub(crate) use submit::{CareError, submit};
 pub(crate) use view::{LONGEST_WAIT, detail, wait};
@@ -47,6 +50,10 @@ pub(crate) const TERMS: Terms = Terms {
     pull: false,
     pull_until: None,
 };
+
+/// Why a secret was not written.
+pub(crate) const LISTENABLE: &str =
+    "it writes a secret, and the device came in a session that can be listened to (plain HTTP)";
 
 /// The queue of a shard that says when care jobs are given up.
 pub(crate) fn ends() -> QueueName {
@@ -85,6 +92,7 @@ fn cut(text: &str) -> String {
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) bell: Bell,
+    pub(crate) news: News,
     waiting: Semaphore,
     /// When the care jobs that were taken here are over at the latest, soonest first.
     taken: Mutex<BinaryHeap<Reverse<Instant>>>,
@@ -94,6 +102,7 @@ impl Default for Desk {
     fn default() -> Self {
         Self {
             bell: Bell::default(),
+            news: News::default(),
             waiting: Semaphore::new(Self::MOST_WAITING),
             taken: Mutex::default(),
         }

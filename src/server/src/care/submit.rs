@@ -85,6 +85,7 @@ pub(crate) async fn submit(
     for _ in 0..TRIES {
         match attempt(engine, &id, &order).await? {
             Attempt::Done { care, route } => {
+                engine.care.news.tell(Shard::of(&id.root()));
                 call(engine, &id, &route).await;
                 return Ok(care);
             }

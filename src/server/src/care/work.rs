@@ -150,3 +150,52 @@ fn detail(failure: &Failure) -> Detail {
         why: Some(failure.why.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        advance::Desk,
+        care,
+        store::Table,
+        workbench::{Workbench, id, shard},
+    };
+    use api::CareRequest;
+    use session::{Facts, Work};
+    use std::collections::BTreeMap;
+
+    /// D11: somebody waits for it on the telephone, so it ends with the reason instead of waiting for another session.
+    #[tokio::test]
+    async fn a_secret_for_a_session_that_can_be_listened_to_ends_with_that_reason() {
+        let bench = Workbench::new().await;
+        let line = r#"{"device":"IMEI:1","secret":"s","address":"127.0.0.1:9"}"#;
+        bench.register(&[line]).await;
+        let write = serde_json::json!({"uri": "./A/B", "value": "x", "secret": true});
+        let request = CareRequest {
+            device: "IMEI:1".into(),
+            write: vec![write.as_object().unwrap().clone()],
+            ..CareRequest::default()
+        };
+        care::submit(&bench, "operator", &request).await.unwrap();
+        let id = id("IMEI:1");
+        let (device, _) = bench.row::<Device>(&id, id.key(Table::Device)).await.unwrap();
+        let work = load(&bench, shard(&id), &id, &device).await.unwrap();
+        let authority = bench.config().authority("operator").unwrap();
+        let skipped = |confidential| {
+            let desk = Desk {
+                live: &bench.live.snapshot(),
+                id: &id,
+                device: &device,
+                scope: &authority.scope,
+                care: work.as_ref(),
+                confidential,
+                settings: BTreeMap::new(),
+            };
+            let plans = desk.plans(&Facts::default());
+            assert_eq!(plans.len(), 1);
+            plans[0].skip.clone()
+        };
+        assert_eq!(skipped(true), None);
+        assert_eq!(skipped(false).as_deref(), Some(care::LISTENABLE));
+    }
+}

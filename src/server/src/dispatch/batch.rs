@@ -237,8 +237,11 @@ async fn book(
     Ok(())
 }
 
-/// Leaves word of the messages that a notification went out in, so that their receipts find it.
+/// What a claim became is stored: leaves word of the messages that a notification went out in, so that their receipts find it.
 fn expect(engine: &Engine, claim: &Claim, live: &LiveCampaign, route: &str) {
+    if live.seq == care::SEQ {
+        engine.care.news.tell(Shard::of(&claim.id.root()));
+    }
     let Some(Ok(sent)) = &claim.tried else { return };
     if sent.under_zeros.is_some() {
         engine.metrics.resyncs.at(Resync::Called).increment(1);
