@@ -92,6 +92,12 @@ impl Live {
         now.since(Instant(self.looked.load(Ordering::Relaxed))) < BLIND
     }
 
+    /// As if nobody had looked for long.
+    #[cfg(test)]
+    pub(crate) fn is_blind(&self) {
+        self.looked.store(0, Ordering::Relaxed);
+    }
+
     /// Looks whether anything changed, and loads what did.
     pub(crate) async fn refresh(
         &self,

@@ -1,7 +1,7 @@
 //! One notification that is ready to leave and waits for its permits.
 
 use super::{Leave, Place};
-use crate::{engine::Engine, gate::Closing};
+use crate::{care, engine::Engine, gate::Closing};
 use campaign::time::Instant;
 use std::{
     sync::{
@@ -86,8 +86,10 @@ impl<'a> Pass<'a> {
                 let first = !counted.load(Ordering::Relaxed);
                 wait(engine, |now| {
                     // As it is now: a campaign that was paused since sends nothing more.
+                    // Nobody can pause care, so it need not be known what became of campaigns.
                     let snapshot = engine.live.snapshot();
-                    let live = snapshot.get(leave.seq).filter(|_| engine.live.fresh(now));
+                    let known = leave.seq == care::SEQ || engine.live.fresh(now);
+                    let live = snapshot.get(leave.seq).filter(|_| known);
                     let late = by.is_some_and(|by| now > by);
                     if late || live.is_none_or(|live| !live.state.may_notify()) {
                         return Err(Held);

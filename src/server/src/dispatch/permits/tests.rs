@@ -3,7 +3,7 @@
 mod together;
 
 use super::*;
-use crate::workbench::Workbench;
+use crate::{campaigns::live, gate::Closing, store::Shard, workbench::Workbench};
 use std::time::Duration;
 
 const NOW: Instant = Instant(1_000_000);
@@ -135,4 +135,20 @@ async fn the_permits_of_ended_campaigns_are_forgotten() {
     bench.permits.forget_ended(&Snapshot::default());
     assert!(!known(Limit::Pace(live.seq)) && known(Limit::Route("one".into())));
     assert!(bench.permits.state().queues.is_empty());
+}
+
+/// R12: whether a campaign was paused a moment ago may be unknown for want of the processor; for care it does not matter.
+#[tokio::test]
+async fn care_leaves_although_nobody_could_look_at_the_campaigns_for_a_while() {
+    let bench = Workbench::new().await;
+    let mass = bench.launch("mass", "").await;
+    let closing = Closing::new(&bench.gate, Shard::from(1));
+    let route = route("one", 100);
+    bench.live.is_blind();
+    let passes = async |live| {
+        let leave = bench.permits.leave(&bench, live, &route);
+        Pass::of_job(&bench, &leave, None, None, &closing).segments(1).await
+    };
+    assert_eq!(passes(&mass).await, Err(Held));
+    assert_eq!(passes(live::care()).await, Ok(()));
 }
