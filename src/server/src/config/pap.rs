@@ -36,7 +36,7 @@ pub struct Pap {
     #[serde(default = "defaults::response_timeout", deserialize_with = "duration")]
     pub response_timeout: Duration,
     /// The certificate authorities to trust, in PEM; absent: those of the system.
-    #[serde(default, alias = "tls_ca")]
+    #[serde(default)]
     pub ca_file: Option<PathBuf>,
     /// Whom pushes are for, with [`Pap::MSISDN`] or [`Pap::IMSI`] in it; absent: the number, at the host of the first URL.
     #[serde(default)]

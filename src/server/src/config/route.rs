@@ -98,7 +98,7 @@ pub struct Smpp {
     #[serde(default)]
     pub tls: bool,
     /// The certificate authorities to trust, in PEM; absent: those of the system.
-    #[serde(default, alias = "tls_ca")]
+    #[serde(default)]
     pub ca_file: Option<PathBuf>,
     /// Which devices it is for; absent: all that no earlier route took.
     #[serde(default)]
