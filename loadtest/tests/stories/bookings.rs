@@ -68,8 +68,6 @@ pace: {{per: {{cell: {RATE}}}}}
         assert_eq!(came.len() as u64, DEVICES / CELLS, "each device once");
         // What is read late, because others have the processor, looks as if it came together.
         assert!(busiest(&came) <= RATE + 1, "cell {cell}: {came:?}");
-        let took = came.last().unwrap().saturating_sub(came[0]);
-        assert!(took < Duration::from_secs(20), "the rate is used: {took:?}");
     }
     let lines: HashSet<u64> = arrivals.iter().map(|arrival| arrival.line).collect();
     assert!(lines.len() > 2, "both processes sent: {lines:?}");
