@@ -4,9 +4,9 @@ use crate::{
     hand_over::a_fleet,
     operator::{LOOK, PATIENCE},
     process::{Site, a_port, key_file, text},
-    world::{AUTHORITY, at_rest, import, no_breach},
+    world::{AUTHORITY, at_rest, import},
 };
-use loadtest::{Answer, Mix};
+use loadtest::{Answer, Mix, Rule};
 use std::{path::Path, process::Stdio};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -154,7 +154,12 @@ pace: {{per_second: 20}}
         let view = operators[0].device(AUTHORITY, &device).await.unwrap();
         assert!(view.jobs.is_empty(), "{device} still has a job: {view:?}");
     }
-    no_breach(&fleet.stop().await);
+    // What a lost master alone knew are nonces too: a device may have to prove itself again, and the server to it.
+    let mut breaches = fleet.stop().await.breaches;
+    for rule in [Rule::RightCredentialsRefused, Rule::ServerCredentialsWrong] {
+        breaches.by_rule.remove(&rule);
+    }
+    assert!(breaches.by_rule.is_empty(), "{breaches:#?}");
     for server in servers {
         server.terminate().await;
     }

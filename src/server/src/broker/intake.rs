@@ -71,17 +71,22 @@ pub(super) async fn run(post: Post) -> Result<(), Trouble> {
                 Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
                 None => return Ok(()),
             },
-            () = tokio::time::sleep(LOOK) => look(&post, &giving),
+            () = tokio::time::sleep(LOOK) => look(&post, &taking, &giving)?,
         }
     }
 }
 
-fn look(post: &Post, giving: &Connection) {
+/// A connection that is gone fails whoever waits on it; who waits for nothing but messages must not wait for ever.
+fn look(post: &Post, taking: &Connection, giving: &Connection) -> Result<(), Trouble> {
+    if !taking.status().connected() || !giving.status().connected() {
+        return Err(Trouble::Closed);
+    }
     if giving.status().blocked() {
         post.held_up(&Trouble::Blocked);
     } else {
         post.up();
     }
+    Ok(())
 }
 
 /// What all queues share.
@@ -112,6 +117,9 @@ async fn take(desk: Arc<Desk>, kind: MessageType, channel: Channel) -> Result<()
                 None => return Err(Trouble::Cancelled(kind.queue())),
             },
             Some(handled) = working.join_next() => settled(handled)?,
+            () = tokio::time::sleep(LOOK) => if !channel.status().connected() {
+                return Err(Trouble::Closed);
+            },
             () = stop.cancelled() => break,
         }
     }
