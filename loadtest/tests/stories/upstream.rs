@@ -1,6 +1,7 @@
 //! An upstream system that speaks AMQP alone: it registers devices, submits, names the devices in chunks.
 
 use crate::{
+    operator::LOOK,
     rabbit::{Told, Upstream, ready, settings, shared},
     world::{AUTHORITY, Plan, World, an_empty_world},
 };
@@ -68,6 +69,13 @@ async fn chunks_come_in_any_order_and_again_and_each_device_is_enrolled_once() {
     let old =
         format!(r#"{{"device":"{}","model":"OLD","as_of":"2020-01-01T00:00:00Z"}}"#, world.name(7));
     billing.send(Device, "d0", old).await;
+    // Whoever is not registered when its part comes is unknown to the campaign: queues overtake each other.
+    for device in 0..60 {
+        let name = world.name(device);
+        while world.operator.device(AUTHORITY, &name).await.is_err() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
     // Parts before their campaign: they wait for it.
     billing.send(Chunk, "c2", chunk(&world, "gold", 2, None, 10)).await;
     billing.send(Chunk, "c5", chunk(&world, "gold", 5, Some(6), 10)).await;

@@ -26,6 +26,7 @@ const STILL: &[&str] = &[
     "reveille_ready",
     "reveille_store_errors_total",
     "reveille_store_conflicts_total",
+    "reveille_nonce_resyncs_total",
     "reveille_notifications_refused_total",
     // No route is away here.
     "reveille_route_condition",
