@@ -39,6 +39,19 @@ impl Unsteady {
     fn fails(&self) -> bool {
         self.left.fetch_sub(1, Ordering::Relaxed) == 0
     }
+
+    /// A call that writes: the one that fails may be done all the same.
+    async fn write<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let fails = self.fails();
+        if fails && !self.done.load(Ordering::Relaxed) {
+            return Err(AWAY);
+        }
+        let done = call.await?;
+        if fails { Err(AWAY) } else { Ok(done) }
+    }
 }
 
 const AWAY: StoreError = StoreError::Refused("the store is away, for a test");
@@ -57,12 +70,7 @@ impl Store for Unsteady {
     }
 
     async fn commit(&self, shard: Shard, changes: Vec<Change>) -> Result<Vec<Verdict>, StoreError> {
-        let fails = self.fails();
-        if fails && !self.done.load(Ordering::Relaxed) {
-            return Err(AWAY);
-        }
-        let verdicts = self.store.commit(shard, changes).await?;
-        if fails { Err(AWAY) } else { Ok(verdicts) }
+        self.write(self.store.commit(shard, changes)).await
     }
 
     async fn commit_one(
@@ -70,12 +78,7 @@ impl Store for Unsteady {
         shard: Shard,
         change: Change,
     ) -> Result<Option<Vec<u64>>, StoreError> {
-        let fails = self.fails();
-        if fails && !self.done.load(Ordering::Relaxed) {
-            return Err(AWAY);
-        }
-        let revisions = self.store.commit_one(shard, change).await?;
-        if fails { Err(AWAY) } else { Ok(revisions) }
+        self.write(self.store.commit_one(shard, change)).await
     }
 
     async fn claim(
