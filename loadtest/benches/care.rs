@@ -5,10 +5,11 @@
 //! request until the datagram is there. `cargo bench -p reveille --bench care -- 500` takes another number of requests than 300.
 
 mod bench;
+mod on_disk;
 
 use anyhow::Context;
 use bench::{float, import};
-use server::{campaigns, config::Config};
+use server::campaigns;
 use std::{fmt::Write as _, io::Write as _, net::SocketAddr, time::Duration};
 use tokio::net::UdpSocket;
 
@@ -32,13 +33,11 @@ fn main() -> anyhow::Result<()> {
 
 async fn measure(requests: u64) -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
-    let text = format!(
-        "[store]\nkind = \"embedded\"\npath = \"{}\"\n[http.devices]\nlisten = \"127.0.0.1:0\"\n\
-         [http.admin]\nlisten = \"127.0.0.1:0\"\n[telemetry]\nlog = \"warn\"\n\
-         [[route]]\nkind = \"udp\"\nname = \"udp\"\nper_second = {PER_SECOND}\n",
-        home.path().join("data").display()
+    let more = format!(
+        "[telemetry]\nlog = \"warn\"\n\
+         [[route]]\nkind = \"udp\"\nname = \"udp\"\nper_second = {PER_SECOND}\n"
     );
-    let running = server::start(Config::read("the bench's settings", &text, &[])?).await?;
+    let running = server::start(on_disk::settings(home.path(), &more)?).await?;
     let (mass, care) =
         (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
     import(&running, 0..MASS, device("mass", mass.local_addr()?)).await?;

@@ -12,6 +12,7 @@ mod bench;
 mod dispatched;
 #[path = "carrier/floor.rs"]
 mod floor;
+mod on_disk;
 mod on_redis;
 #[path = "carrier/peer.rs"]
 mod peer;
@@ -25,10 +26,9 @@ use peer::Peer;
 use server::{
     Running,
     campaigns::{self, Asked, Control},
-    config::Config,
     store::{Calls, Store},
 };
-use std::{fmt::Write as _, io::Write as _, path::Path, time::Duration};
+use std::{fmt::Write as _, io::Write as _, time::Duration};
 
 #[global_allocator]
 static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -69,7 +69,10 @@ async fn measure(devices: u64, on_redis: bool, receipts: bool) -> anyhow::Result
          window = {WINDOW}\nreceipts = {receipts}\n",
         peer.address
     );
-    let config = settings(home.path(), redis.as_ref(), devices, &route)?;
+    let config = match &redis {
+        Some(redis) => on_redis::settings(home.path(), redis, devices, &route)?,
+        None => on_disk::settings(home.path(), &route)?,
+    };
     let running = server::start(config).await?;
     bench::import(&running, 0..devices, device).await?;
     let engine = running.engine();
@@ -136,24 +139,6 @@ async fn control(running: &Running, control: Control) -> anyhow::Result<()> {
     let asked = Asked::at_the_door("a bench");
     campaigns::control(running.engine(), "operator", "mass", control, asked).await?;
     Ok(())
-}
-
-/// The settings of a server with a route to the centre, over a private Redis if there is one.
-fn settings(
-    home: &Path,
-    redis: Option<&Redis>,
-    devices: u64,
-    more: &str,
-) -> anyhow::Result<Config> {
-    if let Some(redis) = redis {
-        return on_redis::settings(home, redis, devices, more);
-    }
-    let text = format!(
-        "[store]\nkind = \"embedded\"\npath = \"{}\"\n[http.devices]\nlisten = \"127.0.0.1:0\"\n\
-         [http.admin]\nlisten = \"127.0.0.1:0\"\n{more}",
-        home.join("data").display()
-    );
-    Ok(Config::read("the bench's settings", &text, &[])?)
 }
 
 /// A device as a line of an import.
