@@ -2,11 +2,11 @@
 
 use crate::{
     operator::{LOOK, PATIENCE, Refusal},
-    rabbit::{Told, Upstream, ready, settings},
+    rabbit::{Told, Upstream, plan, ready},
     upstream::campaign,
-    world::{AUTHORITY, Plan, a_world},
+    world::{AUTHORITY, a_world},
 };
-use loadtest::{Mix, broker::Broker};
+use loadtest::broker::Broker;
 
 const DEVICES: u64 = 600;
 /// Devices of a part.
@@ -19,11 +19,7 @@ const OF: u64 = 300;
 async fn a_broker_that_is_full_is_told_everything_later_and_slows_intake_until_then() {
     let home = tempfile::tempdir().unwrap();
     let broker = Broker::start(home.path()).await.unwrap();
-    let plan = Plan {
-        authorities: settings(&broker.url("reveille", 0), "most_waiting = 1000"),
-        ..Plan::new(Mix::healthy(), DEVICES)
-    };
-    let world = a_world(plan).await;
+    let world = a_world(plan(&broker, 0, "most_waiting = 1000", DEVICES)).await;
     ready(&world.operator).await;
     let noc = Upstream::at(&broker, "noc", 0).await;
     let mut events = noc.listen().await;

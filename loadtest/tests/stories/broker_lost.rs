@@ -1,7 +1,7 @@
 //! The broker is killed in the middle of intake and of events, starts again, and stands still for a while.
 
 use crate::{
-    rabbit::{Told, Upstream, settings},
+    rabbit::{Told, Upstream, plan, settings},
     upstream::{campaign, chunk},
     world::{AUTHORITY, Plan, World, a_world},
 };
@@ -63,11 +63,7 @@ async fn until_ready(world: &World, wanted: bool) {
 async fn a_broker_that_is_killed_or_stands_still_loses_nothing() {
     let home = tempfile::tempdir().unwrap();
     let broker = Broker::start(home.path()).await.unwrap();
-    let plan = Plan {
-        authorities: settings(&broker.url("reveille", VHOST), ""),
-        ..Plan::new(Mix::healthy(), DEVICES)
-    };
-    let world = a_world(plan).await;
+    let world = a_world(plan(&broker, VHOST, "", DEVICES)).await;
     until_ready(&world, true).await;
     let mut billing = Upstream::at(&broker, "billing", VHOST).await;
     let noc = Upstream::at(&broker, "noc", VHOST).await;

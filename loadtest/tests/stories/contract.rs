@@ -1,8 +1,8 @@
 //! The document of `reveille asyncapi`, held to what is really sent and declared.
 
 use crate::{
-    rabbit::{Upstream, ready, settings, shared},
-    world::{Plan, a_world},
+    rabbit::{Upstream, plan, ready, shared},
+    world::a_world,
 };
 use api::{EventType, MessageType};
 use lapin::{
@@ -11,7 +11,6 @@ use lapin::{
     options::{ExchangeDeclareOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
-use loadtest::Mix;
 use serde_json::{Map, Value};
 use std::{collections::BTreeSet, fs, path::Path, process::Command, sync::LazyLock};
 
@@ -255,11 +254,7 @@ fn the_schemas_of_the_broker_tell_right_from_wrong() {
 async fn the_broker_holds_what_the_document_says() {
     const VHOST: usize = 15;
     let broker = shared().await;
-    let plan = Plan {
-        authorities: settings(&broker.url("reveille", VHOST), ""),
-        ..Plan::new(Mix::healthy(), 1)
-    };
-    let world = a_world(plan).await;
+    let world = a_world(plan(&broker, VHOST, "", 1)).await;
     ready(&world.operator).await;
     let somebody = Upstream::at(&broker, "reveille", VHOST).await;
     let (mut queues, mut exchanges) = (BTreeSet::new(), BTreeSet::new());

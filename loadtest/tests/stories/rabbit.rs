@@ -3,6 +3,7 @@
 use crate::{
     contract,
     operator::{LOOK, Operator, PATIENCE},
+    world::Plan,
 };
 use api::{CloudEvent, EventData, JobResult, MessageType};
 use futures_util::StreamExt;
@@ -17,7 +18,7 @@ use lapin::{
     tcp::OwnedTLSConfig,
     types::{AMQPValue, FieldTable, ShortString},
 };
-use loadtest::broker::Broker;
+use loadtest::{Mix, broker::Broker};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -51,6 +52,12 @@ amqp_users = [
 ]
 "#
     )
+}
+
+/// A world of healthy devices whose server works at this virtual host of the broker; `more` are keys of `[broker]`.
+pub(crate) fn plan(broker: &Broker, vhost: usize, more: &str, devices: u64) -> Plan {
+    let authorities = settings(&broker.url("reveille", vhost), more);
+    Plan { authorities, ..Plan::new(Mix::healthy(), devices) }
 }
 
 /// Waits until the server works with its broker.

@@ -1,12 +1,11 @@
 //! Messages that can never be done: each is put aside with a reason that a person can act on, and the queue goes on.
 
 use crate::{
-    rabbit::{Told, Upstream, ready, settings, shared},
+    rabbit::{Told, Upstream, plan, ready, shared},
     upstream::{campaign, chunk},
-    world::{Plan, a_world},
+    world::a_world,
 };
 use api::MessageType::{self, Chunk, Control, Device, Submit};
-use loadtest::Mix;
 use std::collections::BTreeMap;
 
 const VHOST: usize = 1;
@@ -16,11 +15,7 @@ const VHOST: usize = 1;
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_done_is_rejected_with_a_reason_and_the_queue_goes_on() {
     let broker = shared().await;
-    let plan = Plan {
-        authorities: settings(&broker.url("reveille", VHOST), "retries = 2"),
-        ..Plan::new(Mix::healthy(), 5)
-    };
-    let world = a_world(plan).await;
+    let world = a_world(plan(&broker, VHOST, "retries = 2", 5)).await;
     ready(&world.operator).await;
     let billing = Upstream::at(&broker, "billing", VHOST).await;
     let stranger = Upstream::at(&broker, "stranger", VHOST).await;
@@ -132,11 +127,7 @@ async fn what_cannot_be_done_is_rejected_with_a_reason_and_the_queue_goes_on() {
 async fn a_message_that_takes_its_process_down_again_and_again_is_put_aside_by_the_broker() {
     const VHOST: usize = 14;
     let broker = shared().await;
-    let plan = Plan {
-        authorities: settings(&broker.url("reveille", VHOST), ""),
-        ..Plan::new(Mix::healthy(), 1)
-    };
-    let world = a_world(plan).await;
+    let world = a_world(plan(&broker, VHOST, "", 1)).await;
     ready(&world.operator).await;
     // The queues stay; from here on we are the processes that die.
     world.ends_well().await;

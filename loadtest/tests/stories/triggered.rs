@@ -2,8 +2,8 @@
 
 use crate::{
     operator::LOOK,
-    rabbit::{Told, Upstream, ready, settings, shared},
-    world::{AUTHORITY, Plan, a_world, a_world_with},
+    rabbit::{Told, Upstream, plan, ready, shared},
+    world::{AUTHORITY, a_world, a_world_with},
 };
 use api::{MessageType::Trigger, TriggerRequest};
 use loadtest::Mix;
@@ -68,10 +68,8 @@ async fn a_word_of_the_network_brings_a_device_in_line() {
 async fn a_storm_of_triggers_takes_each_device_in_once_and_starves_nobody() {
     let broker = shared().await;
     let route = "[[route]]\nkind = \"udp\"\nname = \"udp\"\nper_second = 100\n";
-    let plan = Plan {
-        authorities: settings(&broker.url("reveille", VHOST), "") + route,
-        ..Plan::new(Mix::healthy(), 600)
-    };
+    let mut plan = plan(&broker, VHOST, "", 600);
+    plan.authorities += route;
     let world = a_world(plan).await;
     ready(&world.operator).await;
     let gateway = Upstream::at(&broker, "gateway", VHOST).await;

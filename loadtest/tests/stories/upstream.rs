@@ -2,11 +2,10 @@
 
 use crate::{
     operator::LOOK,
-    rabbit::{Told, Upstream, ready, settings, shared},
-    world::{AUTHORITY, Plan, World, an_empty_world},
+    rabbit::{Told, Upstream, plan, ready, shared},
+    world::{AUTHORITY, World, an_empty_world},
 };
 use api::MessageType::{Chunk, Control, Device, Submit};
-use loadtest::Mix;
 
 const VHOST: usize = 0;
 
@@ -54,11 +53,7 @@ pub(crate) fn chunk(world: &World, id: &str, part: u32, parts: Option<u32>, of: 
 #[tokio::test(flavor = "multi_thread")]
 async fn chunks_come_in_any_order_and_again_and_each_device_is_enrolled_once() {
     let broker = shared().await;
-    let plan = Plan {
-        authorities: settings(&broker.url("reveille", VHOST), ""),
-        ..Plan::new(Mix::healthy(), 60)
-    };
-    let world = an_empty_world(plan).await;
+    let world = an_empty_world(plan(&broker, VHOST, "", 60)).await;
     ready(&world.operator).await;
     let billing = Upstream::at(&broker, "billing", VHOST).await;
     let noc = Upstream::at(&broker, "noc", VHOST).await;
